@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every bound of one turn, and what must hold between them (DESIGN 3, law 10). What a user may choose is in
+// tcp/params.h and stack/stack.h.
+#pragma once
+
+#include <cstdint>
+
+namespace millrace::limits {
+
+inline constexpr uint32_t rx_burst = 32;          // frames that one receive() takes
+inline constexpr uint32_t requests_per_turn = 64;
+inline constexpr uint32_t timers_per_turn = 64;
+inline constexpr uint32_t time_wait_per_turn = 64;
+inline constexpr uint32_t tx_burst = 64;          // segments that one transmit() may emit
+inline constexpr uint32_t answer_reserve = rx_burst;  // stateless answers: at most one for each frame
+inline constexpr uint32_t segments_per_turn = tx_burst + answer_reserve;
+inline constexpr uint32_t slices_per_segment = 16;
+inline constexpr uint32_t slices_per_turn = segments_per_turn * 4;
+inline constexpr uint32_t quantum_segments = 4;   // of one connection, before the next has its turn
+inline constexpr uint32_t sack_blocks = 4;        // what fits in a header
+inline constexpr uint32_t channels = 8;           // applications attached to one core
+
+static_assert(answer_reserve >= rx_burst, "each received frame may need one answer");
+static_assert(slices_per_turn >= slices_per_segment);
+
+}  // namespace millrace::limits

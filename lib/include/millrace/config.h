@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How an endpoint is set up. A value: fill it in, or take it from a command line; it is checked when the Endpoint is
+// made.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "millrace/address.h"
+#include "millrace/connection.h"
+#include "millrace/time.h"
+
+namespace millrace {
+
+// What is wrong with a configuration or the machine, in one sentence with what mends it. Programs print it and
+// exit with 2.
+struct ConfigError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Config {
+  std::string device = "net_tap0,iface=millrace0";  // any ethdev: a vdev with its arguments, or a PCI address
+  Ipv4Address address = ipv4(10, 9, 0, 2);
+  uint8_t prefix_length = 24;
+  uint32_t address_count = 1;          // consecutive ones, from `address`
+  Ipv4Address gateway;                 // unspecified: none
+  uint16_t port = 7;                   // for programs: where to listen or connect
+  uint32_t lcore = 0;                  // the CPU that runs the worker
+  uint32_t max_connections = 16384;
+  uint32_t max_time_wait = 65536;
+  uint32_t packet_buffers = 16384;     // mbufs for each of receiving and sending
+  uint32_t ring_size = 1024;           // events of a Channel; requests likewise. A power of two
+  Duration time_wait = seconds(60);    // 2MSL
+  Duration delayed_ack = milliseconds(40);
+  uint8_t syn_retries = 7;
+  bool hardware_checksums = true;      // use the NIC's where it has them
+  uint64_t seed = 0;                   // 0: from the system's random source
+  std::vector<std::string> eal;        // EAL options of the user's own; empty: chosen
+
+  // The flags that all programs share: [EAL options --] --device DEV --address A.B.C.D/LEN [--gateway A.B.C.D]
+  // [--port N]. Prints help and exits with 0, or says what is wrong and exits with 2.
+  static Config from_arguments(int argc, char** argv);
+};
+
+}  // namespace millrace

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A connection's name and its options.
+#pragma once
+
+#include <cstdint>
+
+namespace millrace {
+
+// The handle of a connection: 8 bits core, 24 bits slot, 32 bits generation. A slot is used again, a generation
+// is not: a stale handle is answered with `failed`, never with somebody else's connection.
+// Slots of one core are dense from 0, so an application may index its arrays by slot().
+struct ConnectionId {
+  uint64_t value = 0;
+  static constexpr ConnectionId make(uint32_t core, uint32_t slot, uint32_t generation) {
+    return {static_cast<uint64_t>(core) << 56 | static_cast<uint64_t>(slot) << 32 | generation};
+  }
+  constexpr uint32_t core() const { return static_cast<uint32_t>(value >> 56); }
+  constexpr uint32_t slot() const { return static_cast<uint32_t>(value >> 32) & 0xffffff; }
+  constexpr uint32_t generation() const { return static_cast<uint32_t>(value); }
+  explicit constexpr operator bool() const { return value != 0; }
+  friend constexpr bool operator==(ConnectionId, ConnectionId) = default;
+};
+
+// Congestion control of a connection.
+enum class Congestion : uint8_t {
+  newreno,  // RFC 5681, 6582
+  none,     // a fixed window: only for load generation that means it
+};
+
+// What may be chosen per listener or connect. Zero means: the endpoint's default.
+struct Options {
+  uint8_t no_delay : 1 = 0;       // Nagle off (RFC9293-MUST-17)
+  uint8_t immediate_ack : 1 = 0;  // an ACK at the end of each turn instead of a delayed one
+  uint8_t report_sent : 1 = 0;    // wants `sent` events
+  uint8_t keepalive : 1 = 0;      // RFC 9293 3.8.4, off by default (RFC9293-MUST-24, -25)
+  Congestion congestion = Congestion::newreno;
+  uint8_t ttl = 0;                // 0: the endpoint's (RFC9293-MUST-49)
+  uint8_t dscp = 0;               // RFC9293-MUST-48
+  uint16_t user_timeout_s = 0;    // R2 in seconds (RFC9293-MUST-21); 0: the endpoint's
+  uint16_t receive_buffer_kb = 0;
+  uint32_t send_limit = 0;        // bytes queued by `send` before failed(full)
+};
+static_assert(sizeof(Options) == 12);
+
+}  // namespace millrace

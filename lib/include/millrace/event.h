@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a core tells an application, 32 bytes each. Events of one connection come in order, none is ever
+// dropped, and nothing follows `closed`.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "millrace/connection.h"
+#include "millrace/packet.h"
+
+namespace millrace {
+
+struct Event {
+  enum Kind : uint8_t {
+    none,
+    listening,    // a `listen` has succeeded; token is the listener's
+    accepted,     // a connection came to a listener; token is the listener's until `set` gives another
+    connected,    // a `connect` has succeeded
+    received,     // text, lent: given back when the application advances, unless it calls keep()
+    sent,         // `length` bytes were acknowledged (only with Options::report_sent)
+    peer_closed,  // the peer has sent FIN: no text will follow; sending is still possible
+    urgent,       // there is urgent data up to `length` bytes ahead of what was delivered (RFC 9293 3.8.5)
+    writable,     // after failed(full): the send queue has shrunk below half its limit
+    slow,         // R1 was reached: the peer does not answer (RFC9293-SHLD-9); going on
+    closed,       // the connection is gone; `reason` says why
+    failed,       // a request could not be; `reason` says why; a buffer in it is the application's again
+  };
+  enum Reason : uint8_t {
+    no_reason,
+    // of `closed` (RFC9293-MUST-12: a normal end and an abort can be told apart)
+    finished, reset, refused, timed_out, unreachable, aborted,
+    // of `failed`
+    in_use,             // another listener has this address and port
+    full,               // send_limit, or no place to hold the data
+    stale,              // no such connection (any more)
+    invalid,            // an address or state that does not allow this request
+    no_port,            // all local ports towards this destination are in use
+    no_memory,          // no connection slot is free
+    closing,            // send after shutdown or close
+  };
+
+  Kind kind = none;
+  Reason reason = no_reason;
+  uint16_t offset = 0;
+  uint32_t length = 0;
+  ConnectionId connection;
+  uint64_t token = 0;  // the application's own 64 bits of this connection
+  PacketRef packet;
+
+  const uint8_t* data() const { return packet.handle + offset; }
+  std::span<const uint8_t> bytes() const { return {data(), length}; }
+
+  // Takes the buffer over. It goes back with `recycle` or by being sent on, to whatever connection of the same
+  // core; the receive window of this connection stays charged until then, which is what makes a slow reader's
+  // peer wait. Call it once.
+  Slice keep() {
+    uint32_t origin = kind == received ? connection.slot() << 8 | (connection.generation() & 0xff)
+                                       : Slice::own_buffer;
+    return {std::exchange(packet, PacketRef{}), origin, offset, static_cast<uint16_t>(length)};
+  }
+};
+static_assert(sizeof(Event) == 32);
+
+const char* name(Event::Kind kind);
+const char* name(Event::Reason reason);
+
+}  // namespace millrace

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything an application needs.
+#pragma once
+
+#include "millrace/address.h"     // IWYU pragma: export
+#include "millrace/channel.h"     // IWYU pragma: export
+#include "millrace/config.h"      // IWYU pragma: export
+#include "millrace/connection.h"  // IWYU pragma: export
+#include "millrace/endpoint.h"    // IWYU pragma: export
+#include "millrace/event.h"       // IWYU pragma: export
+#include "millrace/packet.h"      // IWYU pragma: export
+#include "millrace/request.h"     // IWYU pragma: export
+#include "millrace/statistics.h"  // IWYU pragma: export
+#include "millrace/time.h"        // IWYU pragma: export

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an application asks of a core: the user calls of RFC 9293 3.9.1, 64 bytes each.
+// Channel has a function for each; this is what travels in the ring.
+#pragma once
+
+#include <cstdint>
+
+#include "millrace/address.h"
+#include "millrace/connection.h"
+#include "millrace/packet.h"
+
+namespace millrace {
+
+struct OpenArguments {
+  IpAddress local;   // unspecified: any (listen), or chosen by the route (connect)
+  IpAddress remote;  // unspecified for listen
+  uint16_t local_port = 0;
+  uint16_t remote_port = 0;
+  Options options;
+};
+
+enum class Setting : uint8_t { token, no_delay, immediate_ack, report_sent, keepalive, dscp, user_timeout_s, send_limit };
+
+struct SetArguments {
+  Setting setting;
+  uint64_t value;
+};
+
+struct Request {
+  enum Kind : uint8_t { none, listen, unlisten, connect, send, recycle, shutdown, close, abort, set };
+  static constexpr uint32_t max_slices = 3;
+
+  Kind kind = none;
+  uint8_t slice_count = 0;
+  bool urgent = false;   // send: the last byte ends urgent data
+  bool more = false;     // send: no PSH and no small segment yet, another send follows (RFC9293-MAY-15)
+  uint32_t backlog = 0;  // listen
+  union {
+    ConnectionId connection{};
+    uint64_t token;      // listen, connect
+  };
+  union {
+    Slice slices[max_slices]{};
+    OpenArguments open;
+    SetArguments setting;
+  };
+};
+static_assert(sizeof(Request) == 64);
+
+const char* name(Request::Kind kind);
+
+}  // namespace millrace

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which EAL options a device and a machine ask for. (nic/eal.h)
+#include "nic/eal.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "millrace/config.h"
+#include "nic/machine.h"
+
+namespace millrace::nic {
+
+static bool started = false;
+
+// EAL's own tables, the heads of pools and the drivers' rings.
+static constexpr size_t eal_base_bytes = size_t{96} << 20;
+
+static bool starts_with(const std::string& text, const char* prefix) {
+  return text.rfind(prefix, 0) == 0;
+}
+
+static void choose_memory(const EalNeeds& needs, bool is_pci, std::vector<std::string>& options) {
+  size_t need = needs.packet_bytes + eal_base_bytes;
+  if (free_huge_bytes() >= need) {
+    options.push_back("--in-memory");  // leaves no files behind, whatever end the program comes to
+    if (starts_with(needs.device, "net_virtio_user") || starts_with(needs.device, "net_vhost"))
+      options.push_back("--single-file-segments");  // else the link is up and nothing passes
+    return;
+  }
+  // Never together with --in-memory: DPDK 22.11 does not start then.
+  options.insert(options.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(need >> 20)});
+  std::fprintf(
+      stderr,
+      "millrace: %zu MB of huge pages are not free: going on with ordinary memory, which costs up to a "
+      "quarter of the speed%s; to reserve: echo %zu | sudo tee /proc/sys/vm/nr_hugepages\n",
+      need >> 20, is_pci ? " and asks the NIC for an IOMMU" : "", (need >> 21) + 1);
+}
+
+static std::vector<std::string> choose(const EalNeeds& needs) {
+  std::string pci = pci_address(needs.device);
+  std::vector<std::string> options = {"-l",
+                                      std::to_string(needs.lcore),
+                                      "--no-telemetry",
+                                      "--file-prefix=millrace" + std::to_string(getpid()),
+                                      "--log-level=lib.*:error",
+                                      "--log-level=pmd.*:error",
+                                      "--log-level=bus.*:error"};
+  if (pci.empty())
+    // An allow-list without PCI devices would not stop the scan. No device here does DMA: virtual addresses
+    // do.
+    options.insert(options.end(), {"--no-pci", "--iova-mode=va"});
+  else
+    options.insert(options.end(),
+                   {"-a", pci + needs.device.substr(std::min(needs.device.find(','), needs.device.size()))});
+  choose_memory(needs, !pci.empty(), options);
+  return options;
+}
+
+static void check_pci(const std::string& device) {
+  std::string pci = pci_address(device);
+  if (pci.empty()) return;
+  if (!pci_exists(pci))
+    throw ConfigError("no PCI device " + pci +
+                      " here; to see which there are: dpdk-devbind.py --status-dev net");
+}
+
+void start_eal(const EalNeeds& needs) {
+  if (started) return;
+  if (!cpu_exists(needs.lcore))
+    throw ConfigError("no CPU " + std::to_string(needs.lcore) + " here: give --lcore 0 to " +
+                      std::to_string(cpu_count() - 1));
+  check_pci(needs.device);
+  std::vector<std::string> options = needs.options.empty() ? choose(needs) : needs.options;
+
+  // EAL keeps the pointers, so the strings live as long as the process.
+  static std::vector<std::string> words;
+  static std::vector<char*> argv;
+  words = {"millrace"};
+  words.insert(words.end(), options.begin(), options.end());
+  std::string line;
+  for (std::string& word : words) {
+    argv.push_back(word.data());
+    line += (line.empty() ? "" : " ") + word;
+  }
+  argv.push_back(nullptr);
+  if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0)
+    throw ConfigError(std::string("DPDK's EAL does not start (") + rte_strerror(rte_errno) +
+                      ") with: " + line.substr(words[0].size() + 1));
+  started = true;
+}
+
+bool small_pages() {
+  return rte_eal_has_hugepages() == 0;
+}
+
+namespace {
+struct Registration {
+  bool ours = false;
+  Registration() { ours = rte_lcore_id() == LCORE_ID_ANY && rte_thread_register() == 0; }
+  ~Registration() {
+    if (ours) rte_thread_unregister();
+  }
+};
+}  // namespace
+
+void register_thread() {
+  thread_local Registration registration;
+}
+
+}  // namespace millrace::nic

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DPDK's environment, started once in a process with options chosen for the device, and the registration of
+// threads with it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace millrace::nic {
+
+struct EalNeeds {
+  std::string device;  // first device; empty: rings only
+  uint32_t lcore = 0;
+  size_t packet_bytes = 0;           // of all packet pools, as far as known
+  std::vector<std::string> options;  // the user's own; empty: chosen
+};
+
+// Starts EAL, or does nothing when it runs already. Throws ConfigError.
+void start_eal(const EalNeeds& needs);
+
+// True where EAL's memory lies in small pages. Pools then bring memory of their own (nic/mempool).
+bool small_pages();
+
+// Gives the calling thread an lcore number, so that mempools have a cache for it, until the thread ends. A
+// thread that gets none works as well, only slower.
+void register_thread();
+
+}  // namespace millrace::nic

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Files under /sys and /proc, read at start. (nic/machine.h)
+#include "nic/machine.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace millrace::nic {
+
+namespace fs = std::filesystem;
+
+size_t free_huge_bytes() {
+  size_t bytes = 0;
+  std::error_code ignored;
+  for (auto& entry : fs::directory_iterator("/sys/kernel/mm/hugepages", ignored)) {
+    std::string name = entry.path().filename();  // hugepages-2048kB
+    size_t count = 0;
+    if (name.rfind("hugepages-", 0) == 0 && std::ifstream(entry.path() / "free_hugepages") >> count)
+      bytes += count * 1024 * std::strtoull(name.c_str() + 10, nullptr, 10);
+  }
+  return bytes;
+}
+
+uint32_t cpu_count() {
+  return static_cast<uint32_t>(sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+bool cpu_exists(uint32_t cpu) {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return cpu < cpu_count();
+  return cpu < CPU_SETSIZE && (CPU_ISSET(cpu, &allowed) || cpu < cpu_count());
+}
+
+int numa_node_of_cpu(uint32_t cpu) {
+  std::error_code ignored;
+  std::string base = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/node";
+  for (int node = 0; node < 64; ++node)
+    if (fs::exists(base + std::to_string(node), ignored)) return node;
+  return -1;
+}
+
+static bool has_capability(unsigned bit) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind("CapEff:", 0) == 0) return std::strtoull(line.c_str() + 7, nullptr, 16) >> bit & 1;
+  return geteuid() == 0;
+}
+bool may_administer_network() {
+  return has_capability(12);
+}
+bool may_open_raw_sockets() {
+  return has_capability(13);
+}
+
+std::string pci_address(const std::string& device) {
+  unsigned domain = 0, bus = 0, slot = 0, function = 0;
+  int end = 0;
+  const char* text = device.c_str();
+  bool full = std::sscanf(text, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) == 4;
+  if (!full) {
+    domain = 0;
+    if (std::sscanf(text, "%x:%x.%x%n", &bus, &slot, &function, &end) != 3) return {};
+  }
+  if ((text[end] != '\0' && text[end] != ',') || bus > 0xff || slot > 0x1f || function > 7) return {};
+  char out[32];
+  std::snprintf(out, sizeof out, "%04x:%02x:%02x.%x", domain & 0xffff, bus, slot, function);
+  return out;
+}
+
+static std::string pci_directory(const std::string& address) {
+  return "/sys/bus/pci/devices/" + address;
+}
+
+bool pci_exists(const std::string& address) {
+  std::error_code ignored;
+  return fs::exists(pci_directory(address), ignored);
+}
+
+std::string pci_kernel_driver(const std::string& address) {
+  std::error_code error;
+  fs::path driver = fs::read_symlink(pci_directory(address) + "/driver", error);
+  return error ? std::string() : driver.filename().string();
+}
+
+static_assert(sizeof(cpu_set_t) == 128);
+
+Affinity::Affinity() {
+  if (pthread_getaffinity_np(pthread_self(), sizeof saved_, reinterpret_cast<cpu_set_t*>(saved_)) != 0)
+    std::memset(saved_, 0xff, sizeof saved_);
+}
+
+void Affinity::pin(uint32_t cpu) const {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+}
+
+void Affinity::restore() const {
+  pthread_setaffinity_np(pthread_self(), sizeof saved_, reinterpret_cast<const cpu_set_t*>(saved_));
+}
+
+}  // namespace millrace::nic

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pools of packet buffers: where every mbuf comes from and where release() puts it back, at both ends of a
+// packet's way. Multi-producer, multi-consumer with a cache per lcore, because a ring pair, a hand-over or an
+// application's thread frees buffers elsewhere.
+//
+// Invariant: a buffer in a pool is clean: one reference, one segment, not attached. So taking one needs no
+// reset (raw get: 2 cycles instead of 11), and putting one back needs only the check that it is clean still.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "millrace/packet.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+namespace millrace::nic {
+
+inline constexpr uint32_t buffer_room = 2048;     // bytes of a packet that one buffer holds
+inline constexpr uint32_t buffer_headroom = 128;  // before them
+
+// Memory that one buffer takes, its heads included.
+inline constexpr size_t buffer_bytes = 2432;
+
+// Buffers that one lcore may have in its cache of one pool.
+constexpr uint32_t cache_size(uint32_t buffers) {
+  uint32_t size = buffers / 32;
+  return size > 512 ? 512 : size;
+}
+
+class PacketPool {
+ public:
+  PacketPool() = default;
+  // Throws ConfigError when memory is short, saying how much. `own_memory`: from this process's anonymous
+  // memory, advised to be huge pages, instead of EAL's; not for devices that share memory or do DMA.
+  PacketPool(const char* purpose, uint32_t buffers, int numa_node, bool own_memory);
+  PacketPool(PacketPool&& other) noexcept { *this = static_cast<PacketPool&&>(other); }
+  PacketPool& operator=(PacketPool&& other) noexcept;
+  ~PacketPool();
+
+  rte_mempool* get() const { return pool_; }
+  const char* purpose() const { return purpose_; }
+  uint32_t buffers() const { return buffers_; }
+  // Buffers that are in nobody's hands and yet not in the pool or one of its caches.
+  uint32_t missing() const;
+  // One buffer, ready to be filled, or null.
+  rte_mbuf* take();
+
+ private:
+  rte_mempool* pool_ = nullptr;
+  const char* purpose_ = "";
+  uint32_t buffers_ = 0;
+};
+
+// An empty buffer as a slice over all its room; an empty slice when none is free.
+Slice take_slice(PacketPool& pool);
+// All or nothing.
+bool take_slices(PacketPool& pool, std::span<Slice> out);
+
+// Puts packets back to the pools they came from. Any thread.
+void release(std::span<const PacketRef> packets);
+
+}  // namespace millrace::nic

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checking and mapping a configuration. (run/settings.h)
+#include "run/settings.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "base/siphash.h"
+
+namespace millrace::run {
+
+static void demand(bool holds, const std::string& otherwise) {
+  if (!holds) throw ConfigError(otherwise);
+}
+
+static std::string with_prefix(const Config& config) {
+  return to_string(config.address) + "/" + std::to_string(config.prefix_length);
+}
+
+static wire::LocalAddresses local_addresses(const Config& config) {
+  return {config.address, config.address_count, config.prefix_length};
+}
+
+static void check_addresses(const Config& config) {
+  demand(config.prefix_length <= 32,
+         "a prefix length is 0 to 32, not " + std::to_string(config.prefix_length));
+  wire::LocalAddresses local = local_addresses(config);
+  demand(config.address_count >= 1 && config.address_count <= 65536, "the number of addresses is 1 to 65536");
+  uint64_t last = uint64_t{config.address.value} + config.address_count - 1;
+  demand(last <= UINT32_MAX && local.on_link({static_cast<uint32_t>(last)}),
+         std::to_string(config.address_count) + " addresses do not fit in " + with_prefix(config));
+  for (Ipv4Address a : {config.address, Ipv4Address{static_cast<uint32_t>(last)}}) {
+    bool is_host = !a.is_unspecified() && !a.is_multicast() && !a.is_loopback() &&
+                   !a.is_limited_broadcast() && !local.is_subnet_broadcast(a);
+    demand(is_host, to_string(a) + " is no address that a host may have: give --address A.B.C.D/LEN");
+  }
+  if (config.gateway.is_unspecified()) return;
+  demand(local.on_link(config.gateway),
+         "the gateway " + to_string(config.gateway) + " is not in " + with_prefix(config));
+  demand(!local.contains(config.gateway),
+         "the gateway " + to_string(config.gateway) + " is the endpoint's own address");
+}
+
+void check(const Config& config) {
+  check_addresses(config);
+  demand(!config.device.empty(), "no device: give --device net_tap0,iface=millrace0 or a PCI address");
+  demand(config.max_connections >= 1 && config.max_connections < 1 << 24, "max_connections is 1 to 16777215");
+  demand(config.max_time_wait >= 1 && config.max_time_wait <= 1u << 28, "max_time_wait is 1 to 268435456");
+  demand(config.packet_buffers >= nic::least_packet_buffers() && config.packet_buffers <= 1u << 26,
+         "packet_buffers is " + std::to_string(nic::least_packet_buffers()) + " to 67108864");
+  demand(config.ring_size >= 2 && config.ring_size <= 1u << 20 && std::has_single_bit(config.ring_size),
+         "ring_size is a power of two, 2 to 1048576");
+  demand(config.delayed_ack < milliseconds(500), "delayed_ack is below 500 ms (RFC 9293 MUST-40)");
+  demand(config.time_wait >= milliseconds(2), "time_wait is 2 ms at least");
+}
+
+static uint64_t random_number() {
+  uint64_t value = 0;
+  demand(getrandom(&value, sizeof value, 0) == sizeof value,
+         "the system gives no random numbers: give --seed");
+  return value;
+}
+
+stack::Config stack_config(const Config& config, const nic::Port& port) {
+  stack::Config core;
+  core.max_connections = config.max_connections;
+  core.max_half_open = std::clamp(config.max_connections, 256u, 65536u);
+  core.max_time_wait = std::bit_ceil(config.max_time_wait);
+  core.max_port_pools = std::max(core.max_port_pools, 4 * config.address_count);
+  core.held_limit = nic::held_limit(config);
+  core.local = local_addresses(config);
+  core.gateway = config.gateway;
+  core.mac = port.mac;
+  core.mtu = nic::port_mtu;
+  core.tcp.msl = {config.time_wait.ns / 2};
+  core.tcp.delayed_ack = config.delayed_ack;
+  core.tcp.immediate_ack = config.delayed_ack.ns == 0;
+  core.tcp.syn_retries = config.syn_retries;
+  Random derived{config.seed};
+  auto draw = [&] { return config.seed == 0 ? random_number() : derived.next(); };
+  core.secret = {draw(), draw()};
+  core.seed = draw();
+  return core;
+}
+
+std::string banner(const Config& config, const nic::Port& port) {
+  std::string out = port.banner + "  address: " + with_prefix(config);
+  if (config.address_count > 1) out += " and " + std::to_string(config.address_count - 1) + " more";
+  out += config.gateway.is_unspecified() ? ", no gateway\n" : ", gateway " + to_string(config.gateway) + "\n";
+  if (!port.kernel_behind || config.prefix_length > 30) return out;
+  size_t at = config.device.find("iface=");
+  std::string name = at == std::string::npos ? "dtap0" : config.device.substr(at + 6);
+  // A neighbour's address that is free: the gateway's, or the subnet's first, or its second.
+  wire::LocalAddresses local = local_addresses(config);
+  Ipv4Address neighbor = config.gateway;
+  if (neighbor.is_unspecified()) neighbor = {(config.address.value & local.mask()) + 1};
+  if (local.contains(neighbor)) neighbor = {config.address.value + config.address_count};
+  out += "  to reach it from this kernel: sudo ip address add " + to_string(neighbor) + "/" +
+         std::to_string(config.prefix_length) + " dev " + name.substr(0, name.find(',')) + "\n";
+  return out;
+}
+
+}  // namespace millrace::run

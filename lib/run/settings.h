@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From the user's Config to the core's: checked, completed, and turned into one core's share.
+#pragma once
+
+#include <string>
+
+#include "millrace/config.h"
+#include "nic/port.h"
+#include "stack/stack.h"
+
+namespace millrace::run {
+
+// Throws ConfigError for what cannot be.
+void check(const Config& config);
+
+// The configuration of the core on one port. Seeds come from the system when the user gave none.
+stack::Config stack_config(const Config& config, const nic::Port& port);
+
+// The port's banner, the addresses, and for net_tap how the kernel's side gets one.
+std::string banner(const Config& config, const nic::Port& port);
+
+}  // namespace millrace::run

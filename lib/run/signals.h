@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SIGINT and SIGTERM: the first asks every endpoint of the process to end in order, the second ends it at
+// once.
+#pragma once
+
+namespace millrace::run {
+
+void install_signals();  // once in a process; later calls do nothing
+bool interrupted();      // any thread
+
+}  // namespace millrace::run

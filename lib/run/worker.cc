@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The worker's turn. (run/worker.h)
+#include "run/worker.h"
+
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "nic/eal.h"
+#include "nic/machine.h"
+#include "nic/mempool.h"
+#include "run/settings.h"
+
+namespace millrace::run {
+
+// --- the load ---
+
+void LoadMeter::count(uint64_t cycles, uint64_t length, bool useful) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  if (first_ == 0) {
+    first_ = last_ = cycles;
+    return;
+  }
+  last_ = cycles;
+  total_.store(cycles - first_, relaxed);
+  turns_.store(turns_.load(relaxed) + 1, relaxed);
+  if (!useful) return;
+  useful_.store(useful_.load(relaxed) + length, relaxed);
+  if (length > longest_.load(relaxed)) longest_.store(length, relaxed);
+}
+
+Endpoint::Load LoadMeter::read(const nic::Clock& clock) const {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  return {useful_.load(relaxed), total_.load(relaxed), turns_.load(relaxed),
+          Duration{clock.at(longest_.load(relaxed)).ns}, static_cast<double>(nic::cycles_per_second())};
+}
+
+// --- the turn ---
+
+Worker::Worker(const Config& config, nic::Port& port)
+    : lcore_(config.lcore),
+      port_(port),
+      config_(stack_config(config, port)),
+      memory_(stack::memory_size(config_)),
+      clock_(nic::cycles_per_second()),
+      now_(clock_.advance(nic::read_cycles())),
+      stack_(stack::make_stack(config_, memory_.bytes(), now_)),
+      segments_(limits::segments_per_turn),
+      slices_(limits::slices_per_turn),
+      sacks_(limits::segments_per_turn * limits::sack_blocks) {
+  rx_.init(port_);
+  tx_.init(port_);
+  // Twice what one call may release: flush() within a turn stays the exception.
+  least_release_room_ = stack::release_capacity(config_);
+  release_.resize(size_t{2} * least_release_room_);
+  out_.segments = Batch<wire::TxSegment>(segments_);
+  out_.slices = Batch<Slice>(slices_);
+  out_.sacks = Batch<wire::SackBlock>(sacks_);
+  out_.release = Batch<PacketRef>(release_);
+  attach(true, config.ring_size);
+}
+
+Worker::~Worker() {
+  tx_.drop_all();
+}
+
+ChannelHost& Worker::attach(bool is_inline, uint32_t ring_size) {
+  if (channels_.size() == limits::channels)
+    throw ConfigError("an endpoint has " + std::to_string(limits::channels) + " channels at most");
+  channels_.push_back(std::make_unique<ChannelHost>(*this, stack::attach(*stack_), is_inline, ring_size));
+  return *channels_.back();
+}
+
+void Worker::join() {
+  if (is_mine()) return;
+  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  nic::register_thread();
+  nic::Affinity().pin(lcore_);
+  prctl(PR_SET_TIMERSLACK, 1);  // idle() sleeps for microseconds
+}
+
+bool Worker::turn(const Application& application) {
+  tx_.prepare_turn();
+  // First the burst, then the clock: no frame is younger than `now`. No more frames than answers surely fit.
+  std::span<const wire::Frame> frames = rx_.poll(tx_.sure());
+  uint64_t cycles = nic::read_cycles();
+  now_ = clock_.advance(cycles);
+  frames_seen_ += frames.size();
+
+  stack::receive(*stack_, frames, now_, out_);
+  uint32_t requests = 0;
+  for (auto& channel : channels_) {
+    channel->publish();
+    if (channel->is_inline && application) channel->call(application);
+    channel->reclaim();
+    requests += channel->take_requests();
+  }
+  stack::transmit(*stack_, tx_.room(), out_);
+  for (auto& channel : channels_) channel->publish();
+
+  bool useful = !frames.empty() || requests != 0 || !out_.segments.empty();
+  flush();
+  return useful;
+}
+
+// Segments first, for their slices may lie in what is released.
+void Worker::flush() {
+  tx_.send(out_.segments.span(), out_.slices.span(), out_.sacks.span());
+  nic::release(out_.release.span());
+  out_.clear();
+}
+
+void Worker::looped_turn(const Application& application) {
+  meter_.next_turn(nic::read_cycles(), last_was_useful_);
+  last_was_useful_ = turn(application);
+  if (last_was_useful_)
+    idle_turns_ = 0;
+  else
+    idle();
+}
+
+void Worker::single_turn(const Application& application) {
+  uint64_t begin = nic::read_cycles();
+  bool useful = turn(application);
+  meter_.single_turn(begin, useful ? nic::read_cycles() : begin, useful);
+}
+
+// Run to completion does not sleep: a poll of a NIC or a ring costs nothing that anybody else could use. But
+// behind a tap stands a kernel, on a machine of few cores perhaps on this very one, and each poll is a system
+// call: after a while without work the peer is given the CPU for moments that are short against its own
+// scheduling.
+void Worker::idle() {
+  constexpr uint32_t turns_before_sleep = 1000;
+  constexpr uint64_t sleep_ns = 20'000;
+  __builtin_ia32_pause();
+  if (!port_.kernel_behind || ++idle_turns_ < turns_before_sleep) return;
+  if (stack::next_deadline(*stack_) < now_ + nanoseconds(sleep_ns)) return;
+  timespec moment{0, sleep_ns};
+  nanosleep(&moment, nullptr);
+}
+
+// --- the end, in steps ---
+
+void Worker::refuse_more() {
+  stack::close_all(*stack_);
+}
+
+bool Worker::abort_step() {
+  tx_.prepare_turn();
+  uint32_t limit = std::min(tx_.room(), limits::tx_burst);
+  bool more = true;
+  if (limit != 0) {
+    ensure_release_room();
+    more = stack::abort_some(*stack_, limit, out_);
+    flush();
+  } else if (!tx_.flush()) {
+    tx_.drop_all();  // the driver takes nothing: the RSTs are as good as sent
+  }
+  turn({});
+  for (auto& channel : channels_) channel->read_all();
+  return more;
+}
+
+bool Worker::drain_step() {
+  uint32_t requests = 0;
+  for (auto& channel : channels_) {
+    channel->end();
+    channel->publish();
+    channel->read_all();
+    channel->reclaim();
+    requests += channel->take_requests();
+  }
+  flush();
+  turn({});
+  bool flushed = tx_.flush();
+  stack::Gauges gauges = stack::gauges(*stack_);
+  return requests != 0 || !flushed || gauges.held != 0 || gauges.unread != 0;
+}
+
+uint32_t Worker::leave() {
+  for (auto& channel : channels_) {
+    channel->end();
+    channel->read_all();
+    channel->reclaim();
+  }
+  flush();
+  return tx_.drop_all();
+}
+
+}  // namespace millrace::run

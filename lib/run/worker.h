@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One core's endpoint at work: the first stage of a packet's way, and the one that calls all others.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "millrace/config.h"
+#include "millrace/endpoint.h"
+#include "nic/clock.h"
+#include "nic/rx.h"
+#include "nic/tx.h"
+#include "run/channel.h"
+#include "run/memory.h"
+#include "stack/stack.h"
+
+namespace millrace::run {
+
+// Where the cycles went. Written by the worker, read by anyone.
+class LoadMeter {
+ public:
+  // Turn by turn: the time since the last call belongs to the turn before. One reading of the counter a turn.
+  void next_turn(uint64_t cycles, bool last_was_useful) { count(cycles, cycles - last_, last_was_useful); }
+  // For turns that are called one by one, with other work between them.
+  void single_turn(uint64_t begin, uint64_t end, bool was_useful) { count(end, end - begin, was_useful); }
+  Endpoint::Load read(const nic::Clock& clock) const;
+
+ private:
+  void count(uint64_t cycles, uint64_t length, bool useful);
+
+  uint64_t first_ = 0;
+  uint64_t last_ = 0;
+  std::atomic<uint64_t> useful_{0}, total_{0}, turns_{0}, longest_{0};
+};
+
+class Worker {
+ public:
+  Worker(const Config& config, nic::Port& port);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // The calling thread becomes the lcore, if it is not already. Before any turn.
+  void join();
+  bool is_mine() const { return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+
+  // One turn. True if it did something. `application` may be empty: then nobody reads the events.
+  bool turn(const Application& application);
+  // The same, measured, for a loop that does nothing else, and idling after it...
+  void looped_turn(const Application& application);
+  // ...and for a caller's loop.
+  void single_turn(const Application& application);
+
+  ChannelHost& attach(bool is_inline, uint32_t ring_size);
+
+  // The end, in steps; see run/shutdown.
+  void refuse_more();  // FIN to all
+  bool abort_step();   // RST to the next; false: none is left
+  bool drain_step();   // events and requests that nobody waits for; false: nothing is left
+  uint32_t leave();    // buffers back; frames that the driver never took
+
+  stack::Stack& stack() { return *stack_; }
+  const stack::Stack& stack() const { return *stack_; }
+  stack::Output& output() { return out_; }
+  nic::Port& port() { return port_; }
+  const nic::Port& port() const { return port_; }
+  const nic::Clock& clock() const { return clock_; }
+  Instant now() const { return now_; }
+  ChannelHost& inline_channel() { return *channels_[0]; }
+  Endpoint::Load load() const { return meter_.read(clock_); }
+  uint64_t frames_seen() const { return frames_seen_; }
+
+  // Before anything that may release buffers within a turn: makes place for all that the core holds.
+  void ensure_release_room() {
+    if (out_.release.room() < least_release_room_) [[unlikely]]
+      flush();
+  }
+
+ private:
+  void flush();
+  void idle();
+
+  const uint32_t lcore_;
+  nic::Port& port_;
+  stack::Config config_;
+  Memory memory_;
+  nic::Clock clock_;
+  Instant now_;
+  stack::Stack* stack_ = nullptr;
+  nic::Rx rx_;
+  nic::Tx tx_;
+  stack::Output out_;
+  std::vector<std::unique_ptr<ChannelHost>> channels_;
+  uint32_t least_release_room_ = 0;
+  uint64_t frames_seen_ = 0;
+  uint32_t idle_turns_ = 0;
+  bool last_was_useful_ = false;
+  LoadMeter meter_;
+  std::atomic<std::thread::id> thread_{};
+
+  // What out_ writes to.
+  std::vector<wire::TxSegment> segments_;
+  std::vector<Slice> slices_;
+  std::vector<wire::SackBlock> sacks_;
+  std::vector<PacketRef> release_;
+};
+
+}  // namespace millrace::run

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Stateless answers, ARP (RFC 826) and ICMP echo (RFC 792). They go back to where the frame came from: nothing has to
+// be resolved, and nothing is remembered.
+#include "stack/internals.h"
+
+namespace millrace::stack {
+
+bool answer_room(Stack& s, Output& out) {
+  if (out.segments.room() > 0) return true;
+  s.cx.count(Count::drop_answer_room);
+  return false;
+}
+
+void answer(Stack& s, const wire::TxSegment& tx, Output& out) {
+  out.segments.push(tx);
+  s.cx.count(Count::answers_sent);
+}
+
+namespace {
+
+void receive_arp(Stack& s, std::span<const uint8_t> bytes, const wire::OtherFrame& other, Output& out) {
+  wire::ArpPacket arp;
+  // A packet that claims one of our addresses is no news of a neighbour.
+  if (!wire::parse_arp(bytes, arp) || s.config.local.contains(arp.sender)) {
+    s.cx.count(Count::drop_arp);
+    return;
+  }
+  s.cx.count(Count::arp_received);
+  bool for_us = s.config.local.contains(arp.target);
+  // RFC826-rx: update what is known from any packet, add only when we are the target.
+  uint16_t i = s.neighbors.find(arp.sender);
+  if (i == Neighbors::none && for_us && s.config.local.on_link(arp.sender) && !arp.sender.is_unspecified())
+    i = s.neighbors.find_or_add(arp.sender);
+  if (i != Neighbors::none) {
+    s.neighbors.confirm(i, arp.sender_mac, s.cx.now);
+    wake_waiting(s, s.neighbors[i]);
+  }
+  if (!arp.request || !for_us || !answer_room(s, out)) return;
+  wire::TxSegment tx;
+  tx.kind = wire::TxSegment::arp_reply;
+  tx.destination = arp.sender_mac;
+  tx.local = arp.target;
+  tx.remote = arp.sender;
+  s.cx.count(Count::arp_replies_sent);
+  answer(s, tx, out);
+  (void)other;
+}
+
+// True: the packet goes out with the answer's slice, and is released with this turn.
+void receive_icmp(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out) {
+  wire::IcmpMessage icmp;
+  constexpr uint8_t echo_request = 8;
+  bool well_formed = wire::parse_icmp({frame.data + other.offset, other.length}, icmp);
+  if (!well_formed || icmp.type != echo_request || icmp.code != 0 || other.length < 8) {
+    s.cx.count(Count::drop_icmp);  // RFC1122-3.2.2a
+    return;
+  }
+  if (out.slices.room() == 0 || !answer_room(s, out)) return;
+  wire::TxSegment tx;  // RFC1122-3.2.2.6a: all of the data, from the address that was asked
+  tx.kind = wire::TxSegment::icmp_echo_reply;
+  tx.destination = other.mac;
+  tx.local = other.destination;
+  tx.remote = other.source;
+  tx.ttl = s.cx.params.ttl;
+  tx.first_slice = static_cast<uint16_t>(out.slices.size());
+  tx.slice_count = 1;
+  tx.text_len = static_cast<uint16_t>(other.length - 4);
+  auto offset = static_cast<uint16_t>(frame.data + other.offset + 4 - frame.packet.handle);
+  out.slices.push({frame.packet, Slice::own_buffer, offset, tx.text_len});
+  s.cx.count(Count::icmp_echo_answered);
+  answer(s, tx, out);
+}
+
+}  // namespace
+
+void receive_other(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out) {
+  if (other.kind == wire::Other::arp)
+    receive_arp(s, {frame.data + other.offset, other.length}, other, out);
+  else
+    receive_icmp(s, frame, other, out);
+  out.release.push(frame.packet);
+}
+
+uint16_t next_hop(Stack& s, Ipv4Address remote) {
+  const wire::LocalAddresses& local = s.config.local;
+  Ipv4Address hop = local.on_link(remote) ? remote : s.config.gateway;  // RFC1122-3.3.1.1
+  if (hop.is_unspecified()) return Neighbors::none;
+  return s.neighbors.find_or_add(hop);
+}
+
+void wake_waiting(Stack& s, Neighbor& n) {
+  while (!n.waiting.empty()) {
+    Tcb& tcb = s.cx.tcbs[n.waiting.first()];
+    n.waiting.remove(s.cx.tcbs, n.waiting.first());
+    tcb.clear(tcp::in_wait);
+    s.cx.want_output(tcb);
+  }
+  while (!n.waiting_half_open.empty()) {
+    uint32_t i = n.waiting_half_open.first();
+    n.waiting_half_open.remove(s.half_opens, i);
+    s.half_opens[i].queue = HalfOpen::Queue::ready;
+    s.ready_half_opens.push_back(s.half_opens, i);
+  }
+}
+
+void neighbor_failed(Stack& s, uint16_t index, Output& out) {
+  s.cx.count(Count::neighbor_failed);
+  Neighbor& n = s.neighbors[index];
+  while (!n.waiting.empty()) {
+    Tcb& tcb = s.cx.tcbs[n.waiting.first()];
+    n.waiting.remove(s.cx.tcbs, n.waiting.first());
+    tcb.clear(tcp::in_wait);
+    // A soft error for who is connected (RFC9293-MUST-56): its timers go on. For who is opening it is the end.
+    if (tcb.state == State::syn_sent || tcb.state == State::closed) remove(s, tcb, Event::unreachable);
+  }
+  while (!n.waiting_half_open.empty()) {
+    uint32_t i = n.waiting_half_open.first();
+    n.waiting_half_open.remove(s.half_opens, i);
+    s.half_opens[i].queue = HalfOpen::Queue::none;
+  }
+  (void)out;
+}
+
+}  // namespace millrace::stack

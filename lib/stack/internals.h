@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a Stack is made of, for the files of this room and for tests that look inside.
+#pragma once
+
+#include <span>
+
+#include "flow/flow_table.h"
+#include "flow/listeners.h"
+#include "flow/local_ports.h"
+#include "stack/neighbors.h"
+#include "stack/stack.h"
+#include "tcp/context.h"
+#include "tcp/half_open.h"
+#include "tcp/output.h"
+#include "tcp/segment_arrives.h"
+#include "tcp/time_wait.h"
+
+namespace millrace::stack {
+
+using flow::Kind;
+using flow::Number;
+using tcp::HalfOpen;
+using tcp::State;
+using tcp::Tcb;
+using tcp::TimeWait;
+
+struct Listener {
+  uint64_t token = 0;
+  Ipv4Address address;
+  Options options;
+  uint32_t generation = 0;
+  uint32_t backlog = 0;
+  uint32_t untold = 0;  // accepted connections whose event is not delivered
+  uint16_t port = 0;
+  uint8_t channel = 0;
+};
+
+// `failed` events wait here when their channel's ring is full. Requests are taken only while a whole turn's worth
+// of them would fit.
+struct FailedQueue {
+  static constexpr uint32_t capacity = 1024;
+  std::span<Event> ring;
+  uint32_t head = 0;
+  uint32_t tail = 0;
+  bool empty() const { return head == tail; }
+  uint32_t room() const { return capacity - (tail - head); }
+  void push(const Event& e) { ring[tail++ & (capacity - 1)] = e; }
+  Event& front() { return ring[head & (capacity - 1)]; }
+};
+
+class Stack {
+ public:
+  Config config;
+  tcp::Context cx;
+  flow::FlowTable flows;
+  flow::Listeners listeners;
+  std::span<Listener> listening;
+  flow::LocalPorts ports;
+  Pool<HalfOpen> half_opens;
+  tcp::TimeWaitRing time_waits;
+  Neighbors neighbors;
+  HalfOpenList ready_half_opens;
+  FailedQueue failed[limits::channels];
+  SipKey flow_secret;
+  uint32_t channels = 0;
+  uint32_t to_announce = 0;  // own addresses still to be announced by gratuitous ARP
+  uint32_t sweep = 0;        // close_all and abort_some go on from here
+  bool closing = false;      // no new connections
+  wire::ParsedBurst burst;
+
+  uint32_t tag_of(const wire::FlowKey& key) const { return flow::FlowTable::tag_of(wire::hash(flow_secret, key)); }
+  Number find(uint32_t tag, const wire::FlowKey& key) const {
+    return flows.find(tag, [&](Number n) { return key_of(n) == key; });
+  }
+  const wire::FlowKey& key_of(Number n) const {
+    switch (n.kind()) {
+      case Kind::tcb: return cx.tcbs[n.index()].key;
+      case Kind::half_open: return half_opens[n.index()].key;
+      default: return time_waits[n.index()].key;
+    }
+  }
+  uint32_t wheel_index(uint32_t half_open) const { return config.max_connections + half_open; }
+};
+
+// --- answers: stateless, into the reserve of the turn's segments ---
+bool answer_room(Stack& s, Output& out);  // false: counted
+void answer(Stack& s, const wire::TxSegment& tx, Output& out);
+void receive_other(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out);
+
+// --- routes ---
+// The next hop towards `remote`; Neighbors::none: there is no route, or no place for one more neighbour.
+uint16_t next_hop(Stack& s, Ipv4Address remote);
+void wake_waiting(Stack& s, Neighbor& n);
+void neighbor_failed(Stack& s, uint16_t index, Output& out);
+
+// --- passive opens ---
+void arrives_listen(Stack& s, uint32_t listener, const wire::FlowKey& key, uint32_t tag, const wire::Segment& seg,
+                    wire::Seq not_before, Output& out);
+// Dispatches a segment of a half-open record. True: its packet was kept.
+bool arrives_half_open(Stack& s, uint32_t index, const wire::Segment& seg, Output& out);
+void forget_half_open(Stack& s, uint32_t index);
+void half_open_timeout(Stack& s, uint32_t index);
+void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission);
+
+// --- connections ---
+// A TCB with all that OPEN sets up, in CLOSED; nullptr: none is free.
+Tcb* new_tcb(Stack& s, const wire::FlowKey& key, uint32_t tag, uint16_t neighbor, const Options& options,
+             uint32_t channel, uint64_t token);
+// The connection is over: out of the table, its buffers back; the slot goes when `closed` is told.
+void remove(Stack& s, Tcb& tcb, Event::Reason reason);
+
+void enter_time_wait(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out);
+void free_slot_if_done(Stack& s, Tcb& tcb);
+void end_time_wait(Stack& s, uint32_t index);
+// Applies what segment_arrives or a timeout decided. True: the packet was kept.
+bool settle(Stack& s, Tcb& tcb, const tcp::Outcome& outcome, const wire::Segment& seg, Output& out);
+void fail(Stack& s, uint32_t channel, Event::Reason reason, ConnectionId connection, uint64_t token,
+          const Slice* slice = nullptr);
+
+}  // namespace millrace::stack

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Passive opens: LISTEN (RFC9293-3.10.7.2), the half-open record, and its promotion to a connection.
+#include "stack/internals.h"
+#include "tcp/isn.h"
+#include "tcp/reset.h"
+#include "tcp/rtt.h"
+#include "tcp/user_calls.h"
+
+namespace millrace::stack {
+
+using wire::FlowKey;
+using wire::Segment;
+
+namespace {
+
+uint8_t scale_for(const Stack& s, uint32_t buffer) {
+  uint8_t scale = 0;
+  while (s.cx.params.window_scaling && scale < 14 && (65535u << scale) < buffer) ++scale;
+  return scale;
+}
+
+void unqueue(Stack& s, uint32_t index) {
+  HalfOpen& record = s.half_opens[index];
+  if (record.queue == HalfOpen::Queue::ready) s.ready_half_opens.remove(s.half_opens, index);
+  if (record.queue == HalfOpen::Queue::wait) s.neighbors[record.neighbor].waiting_half_open.remove(s.half_opens, index);
+  record.queue = HalfOpen::Queue::none;
+}
+
+void want_syn_ack(Stack& s, uint32_t index) {
+  HalfOpen& record = s.half_opens[index];
+  if (record.queue != HalfOpen::Queue::none) return;
+  record.queue = HalfOpen::Queue::ready;
+  s.ready_half_opens.push_back(s.half_opens, index);
+}
+
+Listener* listener_of(Stack& s, const HalfOpen& record) {
+  Listener& listener = s.listening[record.listener];
+  return listener.generation == record.listener_generation ? &listener : nullptr;
+}
+
+// The record becomes a TCB in ESTABLISHED, and the segment that completed the handshake goes on to it.
+bool promote(Stack& s, uint32_t index, const Segment& seg, Output& out) {
+  HalfOpen& record = s.half_opens[index];
+  Listener* listener = listener_of(s, record);
+  if (listener == nullptr) {  // unlisten came between
+    if (answer_room(s, out)) answer(s, tcp::make_reset(record.key, seg, s.cx.params.ttl), out);
+    forget_half_open(s, index);
+    return false;
+  }
+  if (listener->untold >= listener->backlog) {
+    s.cx.count(Count::listen_overflow);  // the peer sends again; the record stays
+    return false;
+  }
+  Tcb* tcb = new_tcb(s, record.key, record.tag, record.neighbor, listener->options, listener->channel, listener->token);
+  if (tcb == nullptr) {
+    s.cx.count(Count::drop_no_memory);
+    return false;
+  }
+  ++listener->untold;
+  tcb->listener = record.listener;
+  tcb->iss = record.iss;
+  tcb->snd.una = tcb->snd.nxt = tcb->snd.max = tcb->end = record.iss + 1;
+  tcb->ts_offset = record.ts_offset;
+  tcb->syn_sent_count = record.sent;
+  tcb->receive_buffer = record.receive_buffer;
+  Segment syn;
+  syn.seq = record.irs;
+  syn.options = record.options;
+  syn.mss = record.mss;
+  syn.wscale = record.wscale;
+  syn.wnd = record.wnd;
+  syn.ts_val = record.ts_recent;
+  tcp::take_syn_options(s.cx, *tcb, syn);
+  if (record.sent == 1) tcp::rtt_sample(*tcb, s.cx.params, s.cx.now - record.sent_at);  // RFC6298-3a
+  uint32_t slot = s.cx.index_of(*tcb);
+  s.flows.rename(record.tag, Number::make(Kind::half_open, index), Number::make(Kind::tcb, slot));
+  unqueue(s, index);
+  s.cx.wheel.cancel(s.wheel_index(index));
+  --s.neighbors[record.neighbor].users;
+  record.in_use = false;
+  s.half_opens.give(index);
+  s.cx.count(Count::passive_opens);
+  tcp::establish(s.cx, *tcb);
+  // This segment's own window counts from here on.
+  tcb->snd.wl1 = seg.seq - 1;
+  tcp::Outcome outcome = tcp::segment_arrives(s.cx, *tcb, seg);
+  return settle(s, *tcb, outcome, seg, out);
+}
+
+}  // namespace
+
+void arrives_listen(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t tag, const Segment& seg,
+                    wire::Seq not_before, Output& out) {
+  // First RST, second ACK, third SYN; anything else is dropped.
+  if (seg.has(wire::rst)) return;
+  if (seg.has(wire::ack)) {
+    if (!answer_room(s, out)) return;
+    s.cx.count(Count::resets_sent);
+    answer(s, tcp::make_reset(key, seg, s.cx.params.ttl), out);
+    return;
+  }
+  if (!seg.has(wire::syn)) {
+    s.cx.count(Count::drop_listen);
+    return;
+  }
+  Listener& listener = s.listening[listener_index];
+  uint16_t hop = next_hop(s, key.remote);
+  uint32_t index = listener.untold < listener.backlog && hop != Neighbors::none ? s.half_opens.take() : no_index;
+  if (index == no_index) {
+    s.cx.count(Count::listen_overflow);
+    return;
+  }
+  tcp::Initial initial = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now);
+  if (not_before != wire::Seq{0} && wire::before(initial.iss, not_before)) initial.iss = not_before;
+  uint32_t buffer =
+      listener.options.receive_buffer_kb != 0 ? listener.options.receive_buffer_kb * 1024u : s.cx.params.receive_buffer;
+  HalfOpen& record = s.half_opens[index];
+  record = HalfOpen{};
+  record.key = key;
+  record.iss = initial.iss;
+  record.irs = seg.seq;
+  record.ts_recent = seg.ts_val;
+  record.ts_offset = initial.ts_offset;
+  record.tag = tag;
+  record.listener = listener_index;
+  record.listener_generation = listener.generation;
+  record.mss = seg.mss;
+  record.wnd = seg.wnd;
+  record.neighbor = hop;
+  record.wscale = seg.wscale;
+  record.own_wscale = scale_for(s, buffer);
+  record.receive_buffer = buffer;
+  record.in_use = true;
+  record.options = seg.options;
+  if (!s.cx.params.timestamps) record.options &= static_cast<uint8_t>(~wire::opt_timestamps);
+  if (!s.cx.params.sack) record.options &= static_cast<uint8_t>(~wire::opt_sack_permitted);
+  if (!s.cx.params.window_scaling) record.options &= static_cast<uint8_t>(~wire::opt_wscale);
+  if (!s.flows.insert(tag, Number::make(Kind::half_open, index))) {
+    s.half_opens.give(index);
+    s.cx.count(Count::listen_overflow);
+    return;
+  }
+  ++s.neighbors[hop].users;
+  want_syn_ack(s, index);
+}
+
+void forget_half_open(Stack& s, uint32_t index) {
+  HalfOpen& record = s.half_opens[index];
+  s.flows.erase(record.tag, Number::make(Kind::half_open, index));
+  unqueue(s, index);
+  s.cx.wheel.cancel(s.wheel_index(index));
+  --s.neighbors[record.neighbor].users;
+  record.in_use = false;
+  s.half_opens.give(index);
+}
+
+bool arrives_half_open(Stack& s, uint32_t index, const Segment& seg, Output& out) {
+  HalfOpen& record = s.half_opens[index];
+  switch (tcp::half_open_arrives(record, seg)) {
+    case tcp::HalfOpenVerdict::drop: return false;
+    case tcp::HalfOpenVerdict::resend: want_syn_ack(s, index); return false;
+    case tcp::HalfOpenVerdict::forget:
+      if (seg.has(wire::rst)) s.cx.count(Count::resets_received);
+      forget_half_open(s, index);
+      return false;
+    case tcp::HalfOpenVerdict::establish: return promote(s, index, seg, out);
+    case tcp::HalfOpenVerdict::reset:
+      if (answer_room(s, out)) {
+        s.cx.count(Count::resets_sent);
+        answer(s, tcp::make_reset(record.key, seg, s.cx.params.ttl), out);
+      }
+      return false;
+    case tcp::HalfOpenVerdict::ack: break;
+  }
+  if (!answer_room(s, out)) return false;
+  wire::TxSegment tx = tcp::make_answer(record.key, seg, s.cx.params.ttl, wire::ack);
+  tx.seq = record.iss + 1;
+  tx.ack = record.irs + 1;
+  uint8_t scale = record.options & wire::opt_wscale ? record.own_wscale : 0;
+  tx.wnd = static_cast<uint16_t>(std::min(record.receive_buffer, 65535u) >> scale);
+  if (record.options & wire::opt_timestamps) {
+    tx.options = wire::opt_timestamps;
+    tx.ts_val = static_cast<uint32_t>(s.cx.now.ms()) + record.ts_offset;
+    tx.ts_ecr = record.ts_recent;
+  }
+  s.cx.count(Count::challenge_acks);
+  answer(s, tx, out);
+  return false;
+}
+
+// The SYN,ACK was not acknowledged in time.
+void half_open_timeout(Stack& s, uint32_t index) {
+  HalfOpen& record = s.half_opens[index];
+  if (!record.in_use) return;
+  if (record.sent > s.cx.params.syn_ack_retries || listener_of(s, record) == nullptr) {
+    s.cx.count(Count::half_open_expired);
+    forget_half_open(s, index);
+    return;
+  }
+  want_syn_ack(s, index);
+}
+
+void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission) {
+  wire::TxSegment& tx = emission.segments->push();
+  --emission.room;
+  tx = wire::TxSegment{};
+  tx.flags = wire::syn | wire::ack;
+  tx.destination = s.neighbors[record.neighbor].mac;
+  tx.local = record.key.local;
+  tx.remote = record.key.remote;
+  tx.local_port = record.key.local_port;
+  tx.remote_port = record.key.remote_port;
+  tx.seq = record.iss;
+  tx.ack = record.irs + 1;
+  tx.ttl = s.cx.params.ttl;
+  tx.wnd = static_cast<uint16_t>(std::min(record.receive_buffer, 65535u));
+  tx.options = static_cast<uint8_t>(
+      wire::opt_mss | (record.options & (wire::opt_timestamps | wire::opt_sack_permitted | wire::opt_wscale)));
+  tx.mss = s.cx.own_mss;
+  tx.wscale = record.own_wscale;
+  tx.ts_val = static_cast<uint32_t>(s.cx.now.ms()) + record.ts_offset;
+  tx.ts_ecr = record.ts_recent;
+  s.cx.count(Count::segments_sent);
+  if (record.sent++ == 0)
+    record.sent_at = s.cx.now;
+  else
+    s.cx.count(Count::syn_ack_retries);
+  Duration wait = s.cx.params.rto_initial * (uint64_t{1} << std::min<uint8_t>(record.sent - 1, 6));
+  uint32_t index = static_cast<uint32_t>(&record - &s.half_opens[0]);
+  s.cx.wheel.cancel(s.wheel_index(index));
+  s.cx.wheel.arm(s.wheel_index(index), s.cx.now + wait);
+}
+
+}  // namespace millrace::stack

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The second call of a turn: user calls. Requests name connections that may be cold, so the whole batch is fetched
+// before the first is served.
+#include "stack/internals.h"
+#include "tcp/isn.h"
+#include "tcp/user_calls.h"
+
+namespace millrace::stack {
+
+void fail(Stack& s, uint32_t channel, Event::Reason reason, ConnectionId connection, uint64_t token,
+          const Slice* slice) {
+  s.cx.count(Count::requests_failed);
+  Event e;
+  e.kind = Event::failed;
+  e.reason = reason;
+  e.connection = connection;
+  e.token = token;
+  if (slice != nullptr && slice->origin != Slice::registered) {
+    // The window that it was charged to is free of it: it is the application's own now.
+    if (slice->origin != Slice::own_buffer) s.cx.uncharge(slice->origin, slice->length);
+    e.packet = slice->packet;
+    e.offset = slice->offset;
+  }
+  if (slice != nullptr) e.length = slice->length;
+  s.failed[channel].push(e);
+}
+
+namespace {
+
+Tcb* find_tcb(Stack& s, ConnectionId id) {
+  if (id.core() != s.config.core || id.slot() >= s.cx.tcbs.capacity()) return nullptr;
+  Tcb& tcb = s.cx.tcbs[id.slot()];
+  return tcb.generation == id.generation() && tcb.state != State::closed ? &tcb : nullptr;
+}
+
+void listen(Stack& s, uint32_t channel, const Request& request) {
+  const OpenArguments& open = request.open;
+  Ipv4Address address = open.local.is_unspecified() ? Ipv4Address{} : open.local.v4();
+  bool valid = open.local_port != 0 && (address.is_unspecified() || s.config.local.contains(address));
+  if (!valid || s.closing) return fail(s, channel, s.closing ? Event::closing : Event::invalid, {}, request.token);
+  auto added = s.listeners.add(address, open.local_port);
+  if (added.index == no_index) return fail(s, channel, added.refused, {}, request.token);
+  Listener& listener = s.listening[added.index];
+  uint32_t generation = listener.generation + 1;
+  listener = {request.token, address, open.options, generation, request.backlog != 0 ? request.backlog : 1, 0,
+              open.local_port, static_cast<uint8_t>(channel)};
+  Event e;
+  e.kind = Event::listening;
+  e.token = request.token;
+  s.failed[channel].push(e);
+}
+
+void unlisten(Stack& s, uint32_t channel, const Request& request) {
+  const OpenArguments& open = request.open;
+  Ipv4Address address = open.local.is_unspecified() ? Ipv4Address{} : open.local.v4();
+  uint32_t index = open.local_port != 0 ? s.listeners.find(address, open.local_port) : no_index;
+  if (index == no_index || s.listening[index].address != address)
+    return fail(s, channel, Event::invalid, {}, request.token);
+  ++s.listening[index].generation;
+  s.listeners.remove(index);
+}
+
+// May a connection to this address be opened? (RFC9293-MUST-46)
+bool connectable(const Stack& s, Ipv4Address remote) {
+  return !remote.is_unspecified() && !remote.is_multicast() && !remote.is_limited_broadcast() && !remote.is_loopback() &&
+         !s.config.local.is_subnet_broadcast(remote) && !s.config.local.contains(remote);
+}
+
+struct Chosen {
+  Event::Reason refused = Event::no_reason;
+  uint16_t pool = 0xffff;
+  uint32_t tag = 0;
+  wire::Seq above;        // of the TIME-WAIT record that was taken over
+  bool took_over = false;
+};
+
+// Is this 4-tuple free, or a TIME-WAIT record of ours that may be taken over? That is so once the timestamp clock has
+// ticked: then PAWS keeps the old connection's duplicates out (RFC 6191, RFC6056-2.2).
+bool free_tuple(Stack& s, const wire::FlowKey& key, Chosen& chosen) {
+  chosen.tag = s.tag_of(key);
+  Number n = s.find(chosen.tag, key);
+  if (!n) return true;
+  if (n.kind() != Kind::time_wait) return false;
+  const TimeWait& record = s.time_waits[n.index()];
+  if (!record.ts_ok || s.cx.now.ms() <= record.since.ms()) return false;
+  chosen.above = record.snd_nxt + 0x10000;
+  chosen.took_over = true;
+  s.cx.count(Count::time_wait_taken_over);
+  end_time_wait(s, n.index());
+  return true;
+}
+
+Chosen choose_port(Stack& s, wire::FlowKey& key) {
+  Chosen chosen;
+  if (key.local_port != 0) {
+    if (!free_tuple(s, key, chosen)) chosen.refused = Event::in_use;
+    return chosen;
+  }
+  uint32_t pool = s.ports.pool_for(key.local, key.remote, key.remote_port);
+  if (pool == no_index) {
+    chosen.refused = Event::no_memory;
+    return chosen;
+  }
+  // A port that is in use all the same was chosen explicitly, or is a listener's (RFC6056-3.2a): a few tries do.
+  for (int tries = 0; tries < 8 && s.ports.take(pool, key.local_port); ++tries) {
+    if (!s.listeners.has_port(key.local_port) && free_tuple(s, key, chosen)) {
+      chosen.pool = static_cast<uint16_t>(pool);
+      return chosen;
+    }
+    Number n = s.find(chosen.tag, key);
+    if (n && n.kind() == Kind::time_wait) {  // the one that is free for longest: all others are younger
+      s.ports.put_front(pool, key.local_port);
+      break;
+    }
+    s.ports.put_back(pool, key.local_port);
+  }
+  chosen.refused = Event::no_port;
+  return chosen;
+}
+
+// OPEN, active (RFC9293-3.10.1).
+void connect(Stack& s, uint32_t channel, const Request& request) {
+  const OpenArguments& open = request.open;
+  wire::FlowKey key;
+  key.local = open.local.is_unspecified() ? s.config.local.first : open.local.v4();  // RFC9293-MUST-43, -44
+  key.remote = open.remote.is_v4() ? open.remote.v4() : Ipv4Address{};
+  key.local_port = open.local_port;
+  key.remote_port = open.remote_port;
+  if (s.closing) return fail(s, channel, Event::closing, {}, request.token);
+  if (!connectable(s, key.remote) || key.remote_port == 0 || !s.config.local.contains(key.local))
+    return fail(s, channel, Event::invalid, {}, request.token);
+  uint16_t hop = next_hop(s, key.remote);
+  if (hop == Neighbors::none) return fail(s, channel, Event::unreachable, {}, request.token);
+  if (s.cx.tcbs.free_count() == 0) return fail(s, channel, Event::no_memory, {}, request.token);
+  Chosen chosen = choose_port(s, key);
+  if (chosen.refused != Event::no_reason) return fail(s, channel, chosen.refused, {}, request.token);
+
+  Tcb* tcb = new_tcb(s, key, chosen.tag, hop, open.options, channel, request.token);
+  tcp::Initial initial = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now);
+  if (chosen.took_over && wire::before(initial.iss, chosen.above)) initial.iss = chosen.above;
+  tcb->port_pool = chosen.pool;
+  tcb->set(tcp::active | tcp::send_syn);
+  tcb->iss = initial.iss;
+  tcb->snd.una = tcb->snd.nxt = tcb->snd.max = initial.iss;
+  tcb->end = initial.iss + 1;
+  tcb->ts_offset = initial.ts_offset;
+  ensure(s.flows.insert(chosen.tag, Number::make(Kind::tcb, s.cx.index_of(*tcb))));
+  tcp::set_state(*tcb, State::syn_sent);
+  s.cx.count(Count::active_opens);
+  s.cx.want_output(*tcb);
+}
+
+void send(Stack& s, uint32_t channel, const Request& request) {
+  Tcb* tcb = find_tcb(s, request.connection);
+  Event::Reason reason = Event::stale;
+  uint64_t token = 0;
+  if (tcb != nullptr) {
+    token = tcb->token;
+    reason = tcb->is(tcp::app_closed) ? Event::closing : tcp::send(s.cx, *tcb, request);
+  }
+  if (reason == Event::no_reason) return;
+  for (uint32_t i = 0; i < request.slice_count; ++i)
+    fail(s, channel, reason, request.connection, token, &request.slices[i]);
+}
+
+// The calls that only name a connection.
+void on_connection(Stack& s, uint32_t channel, const Request& request) {
+  Tcb* tcb = find_tcb(s, request.connection);
+  if (tcb == nullptr) {
+    // Closing what is closed already is no mistake: the peer was faster.
+    if (request.kind == Request::set || request.kind == Request::shutdown)
+      fail(s, channel, Event::stale, request.connection, 0);
+    return;
+  }
+  switch (request.kind) {
+    case Request::shutdown: tcp::shutdown(s.cx, *tcb); break;
+    case Request::close:
+      if (tcp::close(s.cx, *tcb) == tcp::Fate::gone) remove(s, *tcb, tcb->reason);
+      break;
+    case Request::abort:  // RFC9293-3.10.5
+      if (tcb->state != State::syn_sent) tcb->set(tcp::rst_on_remove);
+      tcb->set(tcp::app_closed);
+      remove(s, *tcb, Event::aborted);
+      break;
+    default:
+      if (!tcp::set_option(s.cx, *tcb, request.setting.setting, request.setting.value))
+        fail(s, channel, Event::invalid, request.connection, tcb->token);
+  }
+}
+
+}  // namespace
+
+void request(Stack& s, uint32_t channel, std::span<const Request> requests, Output& out) {
+  s.cx.release = &out.release;
+  for (const Request& r : requests) {
+    bool names_one = r.kind != Request::listen && r.kind != Request::unlisten && r.kind != Request::connect;
+    if (!names_one || r.connection.slot() >= s.cx.tcbs.capacity()) continue;
+    const char* tcb = reinterpret_cast<const char*>(&s.cx.tcbs[r.connection.slot()]);
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(tcb + 64 * line, 1);
+  }
+  for (const Request& r : requests) {
+    switch (r.kind) {
+      case Request::none: break;
+      case Request::listen: listen(s, channel, r); break;
+      case Request::unlisten: unlisten(s, channel, r); break;
+      case Request::connect: connect(s, channel, r); break;
+      case Request::send: send(s, channel, r); break;
+      case Request::recycle:
+        for (uint32_t i = 0; i < r.slice_count; ++i) s.cx.give_back(r.slices[i]);
+        break;
+      default: on_connection(s, channel, r);
+    }
+  }
+}
+
+}  // namespace millrace::stack

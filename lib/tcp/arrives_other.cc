@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SEGMENT ARRIVES in all other states (RFC 9293 3.10.7.4): the eight checks in the RFC's order. SYN-RECEIVED of a
+// passive open and TIME-WAIT have records of their own (tcp/half_open, tcp/time_wait).
+#include "tcp/loss.h"
+#include "tcp/rtt.h"
+#include "tcp/segment_arrives.h"
+
+namespace millrace::tcp {
+
+using wire::after;
+using wire::after_eq;
+using wire::before;
+using wire::before_eq;
+using wire::distance;
+using wire::in_window;
+using wire::Segment;
+
+void challenge_ack(Context& cx, Tcb& tcb) {
+  if (cx.now - tcb.challenge_since >= cx.params.challenge_period) {
+    tcb.challenge_since = cx.now;
+    tcb.challenges = 0;
+  }
+  if (tcb.challenges >= cx.params.challenge_limit) {  // RFC5961-7, of this connection alone
+    cx.count(Count::challenge_acks_suppressed);
+    return;
+  }
+  ++tcb.challenges;
+  cx.count(Count::challenge_acks);
+  cx.ack_now(tcb);
+}
+
+namespace {
+
+// RFC 7323 5.3: before the window is looked at. True: go on.
+bool check_timestamps(Context& cx, Tcb& tcb, const Segment& seg) {
+  if (!tcb.is(ts_ok) || seg.has(wire::rst)) return true;  // RFC7323-5.2
+  if (!(seg.options & wire::opt_timestamps)) {            // RFC7323-3.2b
+    cx.count(Count::drop_no_timestamp);
+    return false;
+  }
+  constexpr Duration outdated = seconds(24 * 86400);  // RFC7323-5.5: TS.Recent says nothing any more
+  if (static_cast<int32_t>(seg.ts_val - tcb.rcv.ts_recent) < 0 && cx.now - tcb.last_sent < outdated) {
+    cx.count(Count::paws_rejected);  // RFC7323-5.3R1
+    challenge_ack(cx, tcb);
+    return false;
+  }
+  return true;
+}
+
+// First: the four cases of the acceptability test (RFC9293-3.10.7.4a), against every window that was ever promised
+// (RFC7323-2.4.1).
+bool acceptable(const Tcb& tcb, const Segment& seg) {
+  uint32_t wnd = distance(tcb.rcv.nxt, tcb.rcv.adv);
+  if (seg.len == 0) return wnd == 0 ? seg.seq == tcb.rcv.nxt : in_window(seg.seq, tcb.rcv.nxt, wnd);
+  // A closed window takes no text, but valid ACKs, URGs and RSTs (RFC9293-MUST-66).
+  if (wnd == 0) return seg.seq == tcb.rcv.nxt;
+  return in_window(seg.seq, tcb.rcv.nxt, wnd) || in_window(seg.seq + (seg.len - 1), tcb.rcv.nxt, wnd);
+}
+
+// What of the segment's text and FIN lies inside the window.
+Text cut_to_window(const Tcb& tcb, const Segment& seg) {
+  Text text{seg.seq, seg.text(), seg.has(wire::fin), false};
+  if (seg.has(wire::syn)) text.seq += 1;
+  if (before(text.seq, tcb.rcv.nxt)) {
+    uint32_t known = std::min<uint32_t>(distance(text.seq, tcb.rcv.nxt), text.slice.length);
+    text.slice.offset = static_cast<uint16_t>(text.slice.offset + known);
+    text.slice.length = static_cast<uint16_t>(text.slice.length - known);
+    text.seq += known;
+  }
+  uint32_t room = before(text.seq, tcb.rcv.adv) ? distance(text.seq, tcb.rcv.adv) : 0;
+  if (text.slice.length + (text.fin ? 1u : 0u) > room) {
+    text.cut = true;
+    text.fin = false;
+    text.slice.length = static_cast<uint16_t>(std::min<uint32_t>(text.slice.length, room));
+  }
+  return text;
+}
+
+// Second, the RST bit (RFC9293-3.10.7.4b, RFC5961-3.2).
+void check_rst(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
+  cx.count(Count::resets_received);
+  if (seg.seq == tcb.rcv.nxt) {  // RFC5961-3.2.1
+    bool refused = tcb.state == State::syn_received && tcb.is(active);
+    tcb.reason = refused ? Event::refused : Event::reset;
+    outcome.fate = Fate::gone;
+  } else if (in_window(seg.seq, tcb.rcv.nxt, distance(tcb.rcv.nxt, tcb.rcv.adv))) {
+    challenge_ack(cx, tcb);  // RFC5961-3.2.2
+  } else {
+    cx.count(Count::drop_out_of_window);  // RFC5961-3.2.3
+  }
+}
+
+// RFC5681-2: nothing in it but "still waiting for SND.UNA".
+bool is_duplicate_ack(const Tcb& tcb, const Segment& seg, uint32_t wnd_before) {
+  return seg.ack == tcb.snd.una && tcb.snd.una != tcb.snd.max && seg.len == 0 && tcb.snd.wnd == wnd_before &&
+         tcb.snd.wnd != 0;
+}
+
+// Fifth, the ACK field (RFC9293-3.10.7.4d, e). True: go on.
+bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
+  if (tcb.state == State::syn_received) {
+    if (!(after(seg.ack, tcb.snd.una) && before_eq(seg.ack, tcb.snd.max))) {
+      outcome.reset = true;
+      cx.count(Count::drop_unacceptable_ack);
+      return false;
+    }
+    tcb.snd.una = tcb.iss + 1;
+    tcb.snd.nxt = wire::later(tcb.snd.nxt, tcb.snd.una);
+    tcb.clear(send_syn | timing);
+    establish(cx, tcb);
+    tcb.snd.wl1 = seg.seq - 1;  // so that this segment's window counts
+    outcome.established = true;
+  }
+  // RFC9293-MAY-12, RFC5961-5.2: neither ahead of what was sent nor older than a window
+  if (after(seg.ack, tcb.snd.max) || before(seg.ack, tcb.snd.una - tcb.max_wnd)) {
+    cx.count(Count::drop_unacceptable_ack);
+    challenge_ack(cx, tcb);
+    return false;
+  }
+  uint32_t wnd_before = tcb.snd.wnd;
+  if (after_eq(seg.ack, tcb.snd.una)) update_window(tcb, seg);
+  if (tcb.timer == Tcb::Timer::persist) {
+    tcb.first_timeout = Instant{};  // the probe was answered (RFC9293-MUST-37)
+    if (tcb.snd.wnd > 0) {
+      cx.stop_timer(tcb);
+      tcb.backoff = 0;
+    }
+    cx.want_output(tcb);
+  }
+  if (after(seg.ack, tcb.snd.una)) {
+    new_ack(cx, tcb, seg.ack);
+    outcome.forward_progress = true;
+  } else if (is_duplicate_ack(tcb, seg, wnd_before)) {
+    duplicate_ack(cx, tcb);
+  } else if (tcb.snd.wnd > wnd_before) {
+    cx.want_output(tcb);
+  }
+  bool fin_acked = tcb.is(fin_sent) && tcb.snd.una == tcb.end + 1;
+  if (fin_acked && tcb.state == State::fin_wait_1) {
+    set_state(tcb, State::fin_wait_2);
+    if (tcb.is(app_closed)) {  // nobody reads what comes: do not wait for ever
+      tcb.life_at = cx.now + cx.params.fin_wait_2;
+      cx.arm(tcb, tcb.life_at);
+    }
+  } else if (fin_acked && tcb.state == State::closing) {
+    outcome.fate = Fate::time_wait;
+    return false;
+  } else if (fin_acked && tcb.state == State::last_ack) {
+    tcb.reason = Event::finished;
+    outcome.fate = Fate::gone;
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
+  Outcome outcome;
+  if (!check_timestamps(cx, tcb, seg)) return outcome;
+  if (seg.has(wire::rst)) {
+    check_rst(cx, tcb, seg, outcome);
+    return outcome;
+  }
+  if (!acceptable(tcb, seg)) {
+    // An ACK tells the peer where we are; a bare one gets it only within the limit, so that two ends that disagree
+    // do not answer each other for ever.
+    cx.count(Count::drop_out_of_window);
+    if (seg.text_len > 0 && before_eq(seg.seq + seg.len, tcb.rcv.nxt)) cx.count(Count::duplicate_text);
+    if (seg.len > 0)
+      cx.ack_now(tcb);
+    else
+      challenge_ack(cx, tcb);
+    return outcome;
+  }
+  if (tcb.is(ts_ok) && before_eq(seg.seq, tcb.rcv.last_ack)) tcb.rcv.ts_recent = seg.ts_val;  // RFC7323-4.3, -5.3R3
+  // Third (security) does not exist here. Fourth, the SYN bit (RFC9293-3.10.7.4c, RFC5961-4.2).
+  if (seg.has(wire::syn)) {
+    challenge_ack(cx, tcb);
+    return outcome;
+  }
+  if (!seg.has(wire::ack)) {
+    cx.count(Count::drop_no_ack);
+    return outcome;
+  }
+  if (!check_ack(cx, tcb, seg, outcome)) return outcome;
+  process_urgent(cx, tcb, seg);
+  Text text = cut_to_window(tcb, seg);
+  process_text(cx, tcb, text, outcome);
+  if (outcome.fate == Fate::keep) check_fin(cx, tcb, text, outcome);
+  return outcome;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SEGMENT ARRIVES in SYN-SENT (RFC 9293 3.10.7.3), and what both sides do when a handshake ends.
+#include "tcp/congestion.h"
+#include "tcp/rtt.h"
+#include "tcp/segment_arrives.h"
+
+namespace millrace::tcp {
+
+using wire::after;
+using wire::before_eq;
+using wire::Segment;
+
+void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
+  tcb.irs = syn.seq;
+  tcb.rcv.nxt = syn.seq + 1;
+  tcb.rcv.last_ack = tcb.rcv.nxt;
+  tcb.peer_mss = syn.options & wire::opt_mss ? syn.mss : 536;  // RFC9293-MUST-15
+  // Each of these holds only if both SYNs carry it (RFC7323-2.2a, -3.2a, RFC2018-2).
+  if (syn.options & wire::opt_wscale && cx.params.window_scaling) {
+    tcb.set(ws_ok);
+    tcb.snd_wscale = std::min<uint8_t>(syn.wscale, 14);  // RFC7323-2.3a
+  } else {
+    tcb.snd_wscale = tcb.rcv_wscale = 0;
+  }
+  if (syn.options & wire::opt_timestamps && cx.params.timestamps) {
+    tcb.set(ts_ok);
+    tcb.rcv.ts_recent = syn.ts_val;
+  }
+  if (syn.options & wire::opt_sack_permitted && cx.params.sack) tcb.set(sack_ok);
+  // RFC9293-MUST-16: what the peer takes, what our link carries, less the options that every segment has
+  uint32_t mss = std::min(tcb.peer_mss, cx.own_mss);
+  mss = mss > 64 ? mss : 64;
+  tcb.mss = static_cast<uint16_t>(mss - (tcb.is(ts_ok) ? 12 : 0));
+  // The window of a SYN is not scaled (RFC7323-2.2b); that is what ours has promised, too.
+  tcb.rcv.adv = tcb.rcv.nxt + std::min(tcb.receive_buffer, 65535u);
+  tcb.snd.wnd = syn.wnd;
+  tcb.max_wnd = syn.wnd;
+  tcb.snd.wl1 = syn.seq;
+  tcb.snd.wl2 = tcb.snd.una;
+}
+
+void establish(Context& cx, Tcb& tcb) {
+  set_state(tcb, State::established);
+  cx.stop_timer(tcb);
+  tcb.backoff = 0;
+  tcb.recover = tcb.iss;  // RFC6582-3.2.1
+  tcb.dup_acks = 0;
+  tcb.last_sent = cx.now;
+  cc_init(tcb, cx.params);  // RFC5681-3.1c: neither the SYN,ACK nor its ACK has grown anything
+  // RFC6298-5.7: a SYN had to be sent again, so nothing is known of the round trip
+  if (tcb.rtt.srtt == 0 && tcb.syn_sent_count > 1)
+    tcb.rtt.rto = std::max<uint32_t>(tcb.rtt.rto, static_cast<uint32_t>(seconds(3).us()));
+  if (tcb.is(keepalive_on)) {
+    tcb.last_received = cx.now;
+    tcb.keepalive_at = cx.now + cx.params.keepalive_time;
+    cx.arm(tcb, tcb.keepalive_at);
+  }
+  cx.count(Count::established);
+  cx.tell(tcb, pend_opened);
+  if (tcb.is(fin_queued)) set_state(tcb, State::fin_wait_1);  // closed while the handshake was under way
+  if (tcb.unsent() > 0) cx.want_output(tcb);
+}
+
+Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
+  Outcome outcome;
+  // First, the ACK bit.
+  bool acceptable_ack = false;
+  if (seg.has(wire::ack)) {
+    if (before_eq(seg.ack, tcb.iss) || after(seg.ack, tcb.snd.max)) {
+      cx.count(Count::drop_unacceptable_ack);
+      outcome.reset = !seg.has(wire::rst);
+      return outcome;
+    }
+    acceptable_ack = true;
+  }
+  // Second, the RST bit: it counts only if it acknowledges our SYN (RFC5961-3.2.4).
+  if (seg.has(wire::rst)) {
+    if (!acceptable_ack) return outcome;
+    cx.count(Count::resets_received);
+    tcb.reason = Event::refused;
+    outcome.fate = Fate::gone;
+    return outcome;
+  }
+  // Third (security) does not exist here. Fourth, the SYN bit; fifth, neither: drop.
+  if (!seg.has(wire::syn)) {
+    cx.count(Count::drop_no_ack);
+    return outcome;
+  }
+  tcb.snd.una = acceptable_ack ? seg.ack : tcb.snd.una;
+  take_syn_options(cx, tcb, seg);
+  if (!acceptable_ack) {  // simultaneous open (RFC9293-MUST-10): our SYN goes out again, with the ACK
+    set_state(tcb, State::syn_received);
+    tcb.set(send_syn);
+    cx.want_output(tcb);
+    return outcome;
+  }
+  if (tcb.is(timing)) {  // RFC6298-3a: not if the SYN was sent more than once
+    tcb.clear(timing);
+    rtt_sample(tcb, cx.params, cx.now - tcb.timed_at);
+  }
+  tcb.snd.nxt = wire::later(tcb.snd.nxt, tcb.snd.una);
+  establish(cx, tcb);
+  cx.ack_now(tcb);
+  outcome.established = outcome.forward_progress = true;
+  // Text or FIN with the SYN,ACK: on with the sixth step.
+  Text text{seg.seq + 1, seg.text(), seg.has(wire::fin), false};
+  process_text(cx, tcb, text, outcome);
+  check_fin(cx, tcb, text, outcome);
+  return outcome;
+}
+
+}  // namespace millrace::tcp

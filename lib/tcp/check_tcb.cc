@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/check_tcb.h"
+
+namespace millrace::tcp {
+
+using wire::before;
+using wire::before_eq;
+using wire::distance;
+
+namespace {
+
+const char* check_chains(const Context& cx, const Tcb& tcb) {
+  uint32_t charged = 0;
+  for (uint32_t i = tcb.text_head; i != no_index; i = cx.nodes[i].next) charged += cx.nodes[i].slice.length;
+  if (charged > tcb.charged) return "undelivered text is charged";
+  Seq at = tcb.rcv.nxt;
+  for (uint32_t i = tcb.out_head; i != no_index; i = cx.nodes[i].next) {
+    const Node& node = cx.nodes[i];
+    if (!before(at, node.seq) && node.seq != at) return "out-of-order text is sorted and disjoint";
+    if (i == tcb.out_head && !before(tcb.rcv.nxt, node.seq)) return "there is a gap before out-of-order text";
+    if (node.slice.length == 0) return "no empty node is held";
+    at = node.seq + node.slice.length;
+  }
+  at = Seq{0};
+  bool first = true;
+  for (uint32_t i = tcb.send_head; i != no_index; i = cx.nodes[i].next) {
+    const Node& node = cx.nodes[i];
+    if (first && (before(tcb.snd.una, node.seq) || before_eq(node.seq + node.slice.length, tcb.snd.una)))
+      return "the first node of the send queue holds SND.UNA";
+    if (!first && node.seq != at) return "the send queue has no gap";
+    at = node.seq + node.slice.length;
+    first = false;
+  }
+  if (!first && at != tcb.end) return "the send queue ends at `end`";
+  return nullptr;
+}
+
+}  // namespace
+
+const char* check_tcb(const Context& cx, const Tcb& tcb) {
+  if (tcb.state == State::closed) return nullptr;
+  if (!before_eq(tcb.snd.una, tcb.snd.nxt)) return "SND.UNA <= SND.NXT";
+  if (!before_eq(tcb.snd.nxt, tcb.snd.max)) return "SND.NXT <= highest sent";
+  if (in(tcb.state, synchronized)) {
+    if (!before_eq(tcb.rcv.last_ack, tcb.rcv.nxt)) return "Last.ACK.sent <= RCV.NXT";
+    if (!before_eq(tcb.rcv.nxt, tcb.rcv.adv)) return "RCV.NXT <= promised edge";
+    if (before(tcb.end + 1, tcb.snd.max)) return "nothing was sent that was not queued";
+    if (tcb.snd.una != tcb.snd.max && tcb.timer == Tcb::Timer::none && !tcb.is(in_ready | in_wait))
+      return "what is in flight has a timer";
+    if (tcb.cwnd < 1) return "cwnd is never zero";
+  }
+  if (tcb.timer != Tcb::Timer::none && tcb.wheel_at > tcb.timer_at) return "the wheel looks before the timer is due";
+  return check_chains(cx, tcb);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the functions of this room may touch besides the TCB they are given: the pools of one core, its marks for the
+// end of the turn, and this turn's time. Nothing is sent or freed here: packets to release are written to an array.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/batch.h"
+#include "base/index_list.h"
+#include "base/limits.h"
+#include "base/pool.h"
+#include "millrace/statistics.h"
+#include "tcp/params.h"
+#include "tcp/tcb.h"
+#include "timer/wheel.h"
+
+namespace millrace::tcp {
+
+using ReadyList = IndexList<Tcb, &Tcb::ready>;
+using ToldList = IndexList<Tcb, &Tcb::told>;
+
+// Delayed ACKs, all of one constant delay: a queue in order of time, at most one entry a connection.
+struct AckQueue {
+  struct Entry {
+    uint32_t index;
+    Instant at;
+  };
+  std::span<Entry> ring;  // a power of two
+  uint32_t head = 0;
+  uint32_t tail = 0;
+  bool empty() const { return head == tail; }
+  Entry& front() { return ring[head & (ring.size() - 1)]; }
+  const Entry& front() const { return ring[head & (ring.size() - 1)]; }
+  void push(Entry e) { ring[tail++ & (ring.size() - 1)] = e; }
+};
+
+struct Context {
+  Instant now;
+  Params params;
+  Pool<Tcb> tcbs;
+  Pool<Node> nodes;
+  timer::Wheel wheel;
+  ReadyList ready_small;  // ACKs and answers below one MSS: first
+  ReadyList ready_bulk;   // the rest, round robin
+  ToldList pending[limits::channels];
+  AckQueue ack_queue;
+  Counters counters;
+  SipKey isn_secret;
+  uint32_t core = 0;
+  uint16_t own_mss = 1460;               // what we advertise (RFC9293-MUST-67)
+  Batch<PacketRef>* release = nullptr;   // of this turn's Output
+
+  void count(Count c, uint64_t n = 1) { counters.add(c, n); }
+  uint32_t index_of(const Tcb& tcb) const { return static_cast<uint32_t>(&tcb - &tcbs[0]); }
+  ConnectionId id_of(const Tcb& tcb) const { return ConnectionId::make(core, index_of(tcb), tcb.generation); }
+
+  // Asks for a visit by output at the end of the turn.
+  void want_output(Tcb& tcb) {
+    if (tcb.is(in_ready | in_wait)) return;
+    tcb.set(in_ready);
+    if (wire::distance(tcb.snd.nxt, tcb.end) >= tcb.mss) {
+      tcb.set(in_bulk);
+      ready_bulk.push_back(tcbs, index_of(tcb));
+    } else {
+      ready_small.push_back(tcbs, index_of(tcb));
+    }
+  }
+  void unlink_ready(Tcb& tcb) {
+    if (!tcb.is(in_ready)) return;
+    (tcb.is(in_bulk) ? ready_bulk : ready_small).remove(tcbs, index_of(tcb));
+    tcb.clear(in_ready | in_bulk);
+  }
+  // Asks for an event to be told.
+  void tell(Tcb& tcb, Pending what) {
+    tcb.pending |= what;
+    if (tcb.is(in_pending)) return;
+    tcb.set(in_pending);
+    pending[tcb.channel].push_back(tcbs, index_of(tcb));
+  }
+  // An ACK at the end of the turn, if nothing carries it.
+  void ack_now(Tcb& tcb) {
+    if (tcb.acks_due == 0) tcb.acks_due = 1;
+    want_output(tcb);
+  }
+  // One more ACK, even if one is due already: duplicates are counted one by one by the peer.
+  void ack_each(Tcb& tcb) {
+    if (tcb.acks_due < 255) ++tcb.acks_due;
+    want_output(tcb);
+  }
+
+  // A new deadline of `tcb`. Later ones than the wheel's are found when the wheel looks.
+  void arm(Tcb& tcb, Instant at) {
+    if (at < tcb.wheel_at) {
+      tcb.wheel_at = at;
+      wheel.arm(index_of(tcb), at);
+    }
+  }
+  void start_timer(Tcb& tcb, Tcb::Timer kind, Duration after) {
+    tcb.timer = kind;
+    tcb.timer_at = now + after;
+    arm(tcb, tcb.timer_at);
+  }
+  void stop_timer(Tcb& tcb) {
+    tcb.timer = Tcb::Timer::none;
+    tcb.timer_at = Instant::never();
+  }
+
+  // Gives a slice back to whom it came from: the packet to its pool, its bytes to the window that they were charged to.
+  void give_back(const Slice& slice) {
+    if (slice.origin == Slice::registered) return;
+    if (slice.origin != Slice::own_buffer) uncharge(slice.origin, slice.length);
+    release->push(slice.packet);
+  }
+  void uncharge(uint32_t origin, uint32_t bytes);
+
+  // The clock of timestamps: a tick a millisecond, from an origin of the connection's own (RFC7323-4.1, -5.4, -7.1).
+  uint32_t ts_now(const Tcb& tcb) const { return static_cast<uint32_t>(now.ms()) + tcb.ts_offset; }
+};
+
+// The right edge that the receive buffer allows now; whether to tell it is output's decision.
+inline uint32_t free_buffer(const Tcb& tcb) {
+  return tcb.receive_buffer > tcb.charged ? tcb.receive_buffer - tcb.charged : 0;
+}
+
+// Would a window update open the peer's window by something worth a packet? (RFC9293-MUST-39)
+inline bool window_update_due(const Context& cx, const Tcb& tcb) {
+  if (!in(tcb.state, receiving) || tcb.is(app_closed)) return false;
+  if (cx.nodes.free_count() < cx.nodes.capacity() / 8) return false;
+  int32_t gain = wire::offset(tcb.rcv.adv, tcb.rcv.nxt + free_buffer(tcb));
+  uint32_t open = wire::distance(tcb.rcv.nxt, tcb.rcv.adv);
+  if (gain <= 0) return false;
+  // Half the buffer has come free, or the window is nearly shut and a segment fits again.
+  return static_cast<uint32_t>(gain) >= tcb.receive_buffer / 2 ||
+         (open < 2u * tcb.mss && static_cast<uint32_t>(gain) >= std::min<uint32_t>(tcb.mss, tcb.receive_buffer / 2));
+}
+
+inline void Context::uncharge(uint32_t origin, uint32_t bytes) {
+  uint32_t index = origin >> 8;
+  if (index >= tcbs.capacity()) return;
+  Tcb& tcb = tcbs[index];
+  // The connection that received it may be gone; its slot's next owner has another generation.
+  if ((tcb.generation & 0xff) != (origin & 0xff) || tcb.charged_packets == 0) return;
+  tcb.charged -= std::min(bytes, tcb.charged);
+  // Applications may cut kept slices: when the last is back, nothing is charged, whatever the lengths said.
+  if (--tcb.charged_packets == 0) tcb.charged = 0;
+  if (window_update_due(*this, tcb)) ack_now(tcb);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a user may choose about TCP, with the defaults and what they come from. Fixed when the stack is built;
+// Options (per listener, per connection) overrides some.
+#pragma once
+
+#include <cstdint>
+
+#include "millrace/time.h"
+
+namespace millrace::tcp {
+
+struct Params {
+  // Retransmission (RFC 6298). The minimum is Linux's; the RFC's own SHOULD is 1 s (RFC6298-2.4).
+  Duration rto_initial = seconds(1);       // RFC6298-2.1
+  Duration rto_min = milliseconds(200);
+  Duration rto_max = seconds(120);         // RFC6298-2.5: at least 60 s
+  Duration clock_granularity = milliseconds(1);
+  uint8_t r1 = 3;                          // retransmissions until `slow` (RFC9293-SHLD-10)
+  Duration r2 = seconds(924);              // until `timed out`; Linux's 15 retries (RFC9293-SHLD-11: >= 100 s)
+  uint8_t syn_retries = 7;                 // SYNs at 0, 1, 3, 7 ... s, `timed out` at 255 s (RFC9293-MUST-23)
+  uint8_t syn_ack_retries = 5;
+
+  // Acknowledging (RFC 9293 3.8.6.3). 40 ms as Linux's minimum; the RFC allows up to 500 (RFC9293-MUST-40).
+  Duration delayed_ack = milliseconds(40);
+
+  // Windows.
+  uint32_t receive_buffer = 256 * 1024;    // bytes a connection may hold for its application
+  uint32_t send_limit = 256 * 1024;        // bytes queued by `send` before failed(full)
+  uint16_t out_of_order_limit = 128;       // segments held for reassembly per connection
+  uint8_t initial_window = 10;             // segments (RFC 6928)
+  uint32_t fixed_window = 1 << 20;         // bytes in flight with Congestion::none
+
+  // Life times.
+  Duration msl = seconds(30);              // TIME-WAIT lasts twice this (RFC9293-MUST-13); Linux's 60 s
+  Duration fin_wait_2 = seconds(60);       // for a connection its application has closed
+  Duration keepalive_time = seconds(7200); // RFC9293-MUST-28
+  Duration keepalive_interval = seconds(75);
+  uint8_t keepalive_probes = 9;            // RFC9293-MUST-29
+
+  // Challenge ACKs of one connection: at most `challenge_limit` in `challenge_period` (RFC5961-7).
+  uint16_t challenge_limit = 10;
+  Duration challenge_period = seconds(5);
+
+  bool timestamps = true;
+  bool sack = true;
+  bool window_scaling = true;
+  bool immediate_ack = false;              // an ACK at the end of each turn that received text
+  uint8_t ttl = 64;                        // RFC9293-MUST-49
+  uint8_t restart_after_idle = 1;          // RFC5681-4.1
+
+  constexpr bool valid() const {
+    return rto_min <= rto_initial && rto_initial <= rto_max && rto_min.ns > 0 && delayed_ack < milliseconds(500) &&
+           receive_buffer >= 2 * 1460 && send_limit > 0 && initial_window > 0 && initial_window <= 10 &&
+           out_of_order_limit > 0 && msl.ns > 0 && ttl > 0;
+  }
+};
+static_assert(Params{}.valid());
+
+}  // namespace millrace::tcp

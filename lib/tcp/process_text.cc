@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SEGMENT ARRIVES, sixth to eighth step (RFC 9293 3.10.7.4): the urgent pointer, the text, the FIN.
+#include "tcp/reassembly.h"
+#include "tcp/segment_arrives.h"
+
+namespace millrace::tcp {
+
+using wire::after;
+using wire::before;
+using wire::distance;
+using wire::Segment;
+
+// Sixth. The pointer names the octet after the urgent data (RFC9293-MUST-62); the run may have any length
+// (RFC9293-MUST-31); the application is told when it moves (RFC9293-MUST-32) and up to where (RFC9293-MUST-33).
+void process_urgent(Context& cx, Tcb& tcb, const Segment& seg) {
+  if (!seg.has(wire::urg) || !in(tcb.state, receiving) || tcb.is(app_closed)) return;
+  Seq up = seg.seq + seg.urgent;
+  if (!after(up, tcb.rcv.nxt)) return;
+  if (tcb.is(urgent_received) && !after(up, tcb.rcv_up)) return;
+  tcb.rcv_up = up;
+  tcb.set(urgent_received);
+  cx.tell(tcb, pend_urgent);
+}
+
+// Seventh.
+void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
+  if (text.cut) {
+    cx.count(Count::drop_no_window);
+    cx.ack_now(tcb);
+  }
+  if (text.slice.length == 0 || !in(tcb.state, receiving)) return;
+  if (tcb.is(app_closed)) {  // RFC9293-SHLD-3: the peer shall know that this was never read
+    cx.count(Count::drop_after_close);
+    tcb.reason = Event::reset;
+    tcb.set(rst_on_remove);
+    outcome.fate = Fate::gone;
+    return;
+  }
+  if (cx.nodes.free_count() == 0) {  // law 8: new text is dropped as if the network had lost it
+    cx.count(Count::drop_no_memory);
+    return;
+  }
+  if (text.seq != tcb.rcv.nxt) {  // RFC9293-SHLD-31, RFC9293-MAY-13, RFC5681-3.2a
+    outcome.kept_packet = keep_out_of_order(cx, tcb, text.seq, text.slice);
+    cx.ack_each(tcb);
+    return;
+  }
+  bool fills_gap = tcb.out_head != no_index;
+  tcb.rcv.nxt += text.slice.length;
+  append_text(cx, tcb, text.slice);
+  outcome.kept_packet = true;
+  if (fills_gap) {
+    take_in_order(cx, tcb);
+    cx.ack_now(tcb);  // RFC5681-3.2a
+  } else {
+    schedule_ack(cx, tcb);
+  }
+}
+
+// Eighth (RFC9293-3.10.7.4f).
+void check_fin(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
+  if (!in(tcb.state, receiving)) return;
+  if (text.fin && !tcb.is(fin_waiting)) {
+    tcb.rcv_fin = text.seq + text.slice.length;
+    tcb.set(fin_waiting);
+    if (tcb.rcv_fin != tcb.rcv.nxt) cx.ack_now(tcb);
+  }
+  if (!tcb.is(fin_waiting) || tcb.rcv_fin != tcb.rcv.nxt) return;
+  tcb.clear(fin_waiting);
+  tcb.set(fin_received);
+  tcb.rcv.nxt += 1;
+  if (!after(tcb.rcv.adv, tcb.rcv.nxt)) tcb.rcv.adv = tcb.rcv.nxt;
+  drop_out_of_order(cx, tcb);  // nothing can lie beyond a FIN
+  cx.tell(tcb, pend_peer_closed);
+  switch (tcb.state) {
+    case State::established:
+      set_state(tcb, State::close_wait);
+      cx.ack_now(tcb);
+      break;
+    case State::fin_wait_1:  // our FIN is not acknowledged yet, or check_ack would have moved on
+      set_state(tcb, State::closing);
+      cx.ack_now(tcb);
+      break;
+    default:
+      outcome.fate = Fate::time_wait;
+  }
+}
+
+}  // namespace millrace::tcp

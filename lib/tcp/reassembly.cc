@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/reassembly.h"
+
+namespace millrace::tcp {
+
+using wire::after;
+using wire::after_eq;
+using wire::before;
+using wire::before_eq;
+using wire::distance;
+
+namespace {
+
+void chain_to_application(Context& cx, Tcb& tcb, uint32_t index) {
+  Node& node = cx.nodes[index];
+  node.next = no_index;
+  node.slice.origin = (tcb.generation & 0xff) | cx.index_of(tcb) << 8;
+  if (tcb.text_tail == no_index)
+    tcb.text_head = index;
+  else
+    cx.nodes[tcb.text_tail].next = index;
+  tcb.text_tail = index;
+  tcb.charged += node.slice.length;
+  ++tcb.charged_packets;
+}
+
+Seq end_of(const Node& node) { return node.seq + node.slice.length; }
+
+void cut_front(Slice& slice, uint32_t bytes) {
+  slice.offset = static_cast<uint16_t>(slice.offset + bytes);
+  slice.length = static_cast<uint16_t>(slice.length - bytes);
+}
+
+// The latest text moves to the front of what is remembered (RFC2018-4b).
+void remember_recent(Tcb& tcb, Seq seq) {
+  uint32_t i = 0;
+  while (i < tcb.recent_count && tcb.recent[i] != seq) ++i;
+  if (i == tcb.recent_count) {
+    if (tcb.recent_count < 4) ++tcb.recent_count;
+    else i = 3;
+  }
+  for (; i > 0; --i) tcb.recent[i] = tcb.recent[i - 1];
+  tcb.recent[0] = seq;
+}
+
+}  // namespace
+
+void append_text(Context& cx, Tcb& tcb, const Slice& text) {
+  uint32_t index = cx.nodes.take();
+  cx.nodes[index].slice = text;
+  chain_to_application(cx, tcb, index);
+  cx.tell(tcb, pend_text);
+}
+
+bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
+  // Law 8: short of buffers, out-of-order text is the first thing not to be kept.
+  if (tcb.out_count >= cx.params.out_of_order_limit || cx.nodes.free_count() < cx.nodes.capacity() / 4) {
+    cx.count(Count::drop_out_of_order_limit);
+    return false;
+  }
+  // `before_it` ends up as the last node that begins at or before `seq`.
+  uint32_t before_it = no_index;
+  uint32_t after_it = tcb.out_head;
+  while (after_it != no_index && before_eq(cx.nodes[after_it].seq, seq)) {
+    before_it = after_it;
+    after_it = cx.nodes[after_it].next;
+  }
+  remember_recent(tcb, seq);
+  if (before_it != no_index && after(end_of(cx.nodes[before_it]), seq)) {
+    uint32_t known = distance(seq, end_of(cx.nodes[before_it]));
+    if (known >= text.length) return false;
+    cut_front(text, known);
+    seq += known;
+  }
+  Seq end = seq + text.length;
+  // What the new text covers wholly is given back; what it covers in part keeps its bytes.
+  while (after_it != no_index && before_eq(end_of(cx.nodes[after_it]), end)) {
+    uint32_t next = cx.nodes[after_it].next;
+    cx.give_back(cx.nodes[after_it].slice);
+    cx.nodes.give(after_it);
+    --tcb.out_count;
+    after_it = next;
+  }
+  if (after_it != no_index && before(cx.nodes[after_it].seq, end))
+    text.length = static_cast<uint16_t>(distance(seq, cx.nodes[after_it].seq));
+
+  uint32_t index = cx.nodes.take();
+  cx.nodes[index] = {text, after_it, seq};
+  if (before_it == no_index)
+    tcb.out_head = index;
+  else
+    cx.nodes[before_it].next = index;
+  ++tcb.out_count;
+  cx.count(Count::out_of_order);
+  return true;
+}
+
+uint32_t take_in_order(Context& cx, Tcb& tcb) {
+  uint32_t taken = 0;
+  while (tcb.out_head != no_index) {
+    uint32_t index = tcb.out_head;
+    Node& node = cx.nodes[index];
+    if (after(node.seq, tcb.rcv.nxt)) break;
+    tcb.out_head = node.next;
+    --tcb.out_count;
+    uint32_t known = distance(node.seq, tcb.rcv.nxt);
+    if (known >= node.slice.length) {
+      cx.give_back(node.slice);
+      cx.nodes.give(index);
+      continue;
+    }
+    cut_front(node.slice, known);
+    tcb.rcv.nxt += node.slice.length;
+    taken += node.slice.length;
+    chain_to_application(cx, tcb, index);
+  }
+  if (taken > 0) cx.tell(tcb, pend_text);
+  if (tcb.out_head == no_index) tcb.recent_count = 0;
+  return taken;
+}
+
+void drop_received(Context& cx, Tcb& tcb) {
+  for (uint32_t index = tcb.text_head; index != no_index;) {
+    uint32_t next = cx.nodes[index].next;
+    cx.release->push(cx.nodes[index].slice.packet);
+    tcb.charged -= cx.nodes[index].slice.length;
+    --tcb.charged_packets;
+    cx.nodes.give(index);
+    index = next;
+  }
+  tcb.text_head = tcb.text_tail = no_index;
+  tcb.pending &= static_cast<uint8_t>(~pend_text);
+}
+
+void drop_out_of_order(Context& cx, Tcb& tcb) {
+  for (uint32_t index = tcb.out_head; index != no_index;) {
+    uint32_t next = cx.nodes[index].next;
+    cx.release->push(cx.nodes[index].slice.packet);
+    cx.nodes.give(index);
+    index = next;
+  }
+  tcb.out_head = no_index;
+  tcb.out_count = 0;
+  tcb.recent_count = 0;
+}
+
+uint32_t sack_blocks(const Context& cx, const Tcb& tcb, uint32_t limit, wire::SackBlock* out) {
+  uint32_t count = 0;
+  for (uint32_t r = 0; r < tcb.recent_count && count < limit; ++r) {
+    // The run of adjoining nodes that holds where this text began.
+    wire::SackBlock run{};
+    bool found = false;
+    for (uint32_t index = tcb.out_head; index != no_index; index = cx.nodes[index].next) {
+      const Node& node = cx.nodes[index];
+      if (found && node.seq == run.right) {
+        run.right = end_of(node);
+        continue;
+      }
+      if (found && before_eq(run.left, tcb.recent[r]) && before(tcb.recent[r], run.right)) break;
+      run = {node.seq, end_of(node)};
+      found = true;
+    }
+    if (!found || !(before_eq(run.left, tcb.recent[r]) && before(tcb.recent[r], run.right))) continue;
+    bool known = false;
+    for (uint32_t i = 0; i < count; ++i) known |= out[i] == run;
+    if (!known) out[count++] = run;
+  }
+  return count;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Text that has arrived: in order (waiting to be told to the application) and out of order (sorted, disjoint, bounded
+// per connection; RFC9293-SHLD-31).
+#pragma once
+
+#include "tcp/context.h"
+#include "wire/segment.h"
+
+namespace millrace::tcp {
+
+// Appends in-order text for the application; the caller has seen that a node is free.
+void append_text(Context& cx, Tcb& tcb, const Slice& text);
+
+// Keeps `text`, which begins at `seq` beyond RCV.NXT. False: it was not kept, because all of it is held already or
+// there is no place; the caller releases the packet.
+bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text);
+
+// RCV.NXT has reached the first held text: moves what is in order now to the application's queue. Returns the bytes.
+uint32_t take_in_order(Context& cx, Tcb& tcb);
+
+void drop_received(Context& cx, Tcb& tcb);      // told to nobody: the application's queue
+void drop_out_of_order(Context& cx, Tcb& tcb);
+
+// The SACK blocks to send, the latest first (RFC2018-4b, -4c). Returns their number, at most `limit`.
+uint32_t sack_blocks(const Context& cx, const Tcb& tcb, uint32_t limit, wire::SackBlock* out);
+
+}  // namespace millrace::tcp

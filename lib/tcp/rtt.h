@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Round-trip time and retransmission timeout (RFC 6298), in integers: srtt is kept times 8, rttvar times 4, in us.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "tcp/context.h"
+
+namespace millrace::tcp {
+
+inline uint32_t clamp_rto(const Params& p, uint64_t us) {
+  // RFC6298-2.4 with Linux's floor instead of a second; RFC6298-2.5
+  return static_cast<uint32_t>(std::clamp<uint64_t>(us, p.rto_min.us(), p.rto_max.us()));
+}
+
+inline void rtt_init(Tcb& tcb, const Params& p) {
+  tcb.rtt = {.srtt = 0, .rttvar = 0, .rto = static_cast<uint32_t>(p.rto_initial.us()), .timed_seq = {}};
+}
+
+// One measured round trip.
+inline void rtt_sample(Tcb& tcb, const Params& p, Duration measured) {
+  uint32_t r = static_cast<uint32_t>(std::clamp<uint64_t>(measured.us(), 1, 1u << 27));
+  auto& rtt = tcb.rtt;
+  if (rtt.srtt == 0) {  // RFC6298-2.2
+    rtt.srtt = r * 8;
+    rtt.rttvar = r * 2;
+  } else {  // RFC6298-2.3: the variance first, with the old SRTT
+    int32_t error = static_cast<int32_t>(r) - static_cast<int32_t>(rtt.srtt >> 3);
+    uint32_t magnitude = static_cast<uint32_t>(error < 0 ? -error : error);
+    rtt.rttvar = rtt.rttvar - (rtt.rttvar >> 2) + magnitude;
+    rtt.srtt = static_cast<uint32_t>(static_cast<int32_t>(rtt.srtt) + error);
+    if (rtt.srtt == 0) rtt.srtt = 1;
+  }
+  // RFC6298-4: K * RTTVAR is not below the clock's granularity
+  uint32_t variance = std::max(rtt.rttvar, static_cast<uint32_t>(p.clock_granularity.us()));
+  rtt.rto = clamp_rto(p, uint64_t{rtt.srtt >> 3} + variance);
+}
+
+// The timeout that applies now, backed off (RFC6298-5.5).
+inline Duration current_rto(const Tcb& tcb, const Params& p) {
+  return microseconds(std::min<uint64_t>(uint64_t{tcb.rtt.rto} << std::min<uint8_t>(tcb.backoff, 16), p.rto_max.us()));
+}
+
+}  // namespace millrace::tcp

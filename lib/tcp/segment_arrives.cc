@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The fast path and the pieces it shares with the RFC's steps.
+#include "tcp/segment_arrives.h"
+
+#include "tcp/congestion.h"
+#include "tcp/loss.h"
+#include "tcp/reassembly.h"
+#include "tcp/rtt.h"
+#include "tcp/send_queue.h"
+
+namespace millrace::tcp {
+
+using wire::after;
+using wire::after_eq;
+using wire::before;
+using wire::before_eq;
+using wire::distance;
+using wire::Segment;
+
+void schedule_ack(Context& cx, Tcb& tcb) {
+  // RFC9293-SHLD-19: every second full segment at the latest, counted in bytes
+  if (tcb.is(immediate_ack) || distance(tcb.rcv.last_ack, tcb.rcv.nxt) >= 2u * tcb.mss) {
+    cx.ack_now(tcb);
+    return;
+  }
+  if (tcb.ack_at != Instant::never()) return;
+  tcb.ack_at = cx.now + cx.params.delayed_ack;  // RFC9293-SHLD-18, RFC9293-MUST-40
+  if (tcb.is(in_ack_queue)) return;
+  tcb.set(in_ack_queue);
+  cx.ack_queue.push({cx.index_of(tcb), tcb.ack_at});
+}
+
+// RFC 9293 3.10.7.4, fifth: the window moves only with a segment that is not older than the one that set it.
+void update_window(Tcb& tcb, const Segment& seg) {
+  if (before(tcb.snd.wl1, seg.seq) || (tcb.snd.wl1 == seg.seq && before_eq(tcb.snd.wl2, seg.ack))) {
+    tcb.snd.wnd = uint32_t{seg.wnd} << tcb.snd_wscale;  // RFC7323-2.3b
+    tcb.snd.wl1 = seg.seq;
+    tcb.snd.wl2 = seg.ack;
+    if (tcb.snd.wnd > tcb.max_wnd) tcb.max_wnd = tcb.snd.wnd;
+  }
+}
+
+void new_ack(Context& cx, Tcb& tcb, Seq ack) {
+  uint32_t bytes = distance(tcb.snd.una, ack);
+  uint32_t flight = distance(tcb.snd.una, tcb.snd.max);
+  if (tcb.is(timing) && after_eq(ack, tcb.rtt.timed_seq)) {
+    tcb.clear(timing);
+    rtt_sample(tcb, cx.params, cx.now - tcb.timed_at);
+  }
+  tcb.snd.una = ack;
+  bool jumped = before(tcb.snd.nxt, ack);
+  if (jumped) tcb.snd.nxt = ack;
+  drop_acknowledged(cx, tcb, ack);
+  if (jumped) seek_next(cx, tcb);
+  tcb.backoff = 0;
+  if (tcb.is(in_recovery)) {
+    ack_in_recovery(cx, tcb, bytes);
+  } else {
+    tcb.dup_acks = 0;  // RFC6675-5.0
+    cc_acked(tcb, bytes, flight);
+  }
+  if (ack == tcb.snd.max)
+    cx.stop_timer(tcb);  // RFC6298-5.2
+  else
+    cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.3
+  if (tcb.is(report_sent)) {
+    uint32_t text = bytes - (tcb.is(fin_sent) && ack == tcb.end + 1 ? 1 : 0);
+    tcb.acked_bytes += text;
+    if (text > 0) cx.tell(tcb, pend_sent);
+  }
+  if (tcb.is(was_full) && distance(ack, tcb.end) <= tcb.send_limit / 2) {
+    tcb.clear(was_full);
+    cx.tell(tcb, pend_writable);
+  }
+  if (tcb.unsent() > 0 || tcb.is(resend_una)) cx.want_output(tcb);
+}
+
+namespace {
+
+// RFC7323-4.3: the timestamp to echo comes from the earliest segment not yet acknowledged.
+bool options_as_expected(const Tcb& tcb, const Segment& seg) {
+  if (!tcb.is(ts_ok)) return true;  // RFC7323-3.2c
+  if (seg.options != wire::opt_timestamps) return false;
+  return static_cast<int32_t>(seg.ts_val - tcb.rcv.ts_recent) >= 0;
+}
+
+// Header prediction: established, in order, no flag but ACK and PSH, nothing held out of order, no recovery, an ACK
+// that is neither a duplicate nor beyond what was sent, text that fits.
+bool as_predicted(const Tcb& tcb, const Segment& seg) {
+  constexpr uint8_t unusual = wire::syn | wire::fin | wire::rst | wire::urg;
+  if (tcb.state != State::established || (seg.flags & (unusual | wire::ack)) != wire::ack) return false;
+  if (seg.seq != tcb.rcv.nxt || tcb.dup_acks != 0 || tcb.timer == Tcb::Timer::persist) return false;
+  if (tcb.is(in_recovery | app_closed | keepalive_on | fin_waiting | urgent_received)) return false;
+  if (seg.text_len > distance(tcb.rcv.nxt, tcb.rcv.adv)) return false;
+  if (distance(tcb.snd.una, seg.ack) > distance(tcb.snd.una, tcb.snd.nxt)) return false;
+  if (seg.text_len == 0 && seg.ack == tcb.snd.una) return false;  // a duplicate, or a window update
+  return options_as_expected(tcb, seg);
+}
+
+}  // namespace
+
+static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
+  Outcome outcome;
+  if (tcb.is(ts_ok) && before_eq(seg.seq, tcb.rcv.last_ack)) tcb.rcv.ts_recent = seg.ts_val;
+  update_window(tcb, seg);
+  if (seg.ack != tcb.snd.una) {
+    new_ack(cx, tcb, seg.ack);
+    outcome.forward_progress = true;
+  } else if (tcb.unsent() > 0) {
+    cx.want_output(tcb);
+  }
+  if (seg.text_len > 0) {
+    tcb.rcv.nxt += seg.text_len;
+    append_text(cx, tcb, seg.text());
+    schedule_ack(cx, tcb);
+    outcome.kept_packet = true;
+  }
+  return outcome;
+}
+
+Outcome segment_arrives(Context& cx, Tcb& tcb, const Segment& seg) {
+  if (as_predicted(tcb, seg) && tcb.out_head == no_index && cx.nodes.free_count() > 0)
+    return fast_path(cx, tcb, seg);
+  if (tcb.is(keepalive_on)) {
+    tcb.last_received = cx.now;
+    tcb.keepalive_sent = 0;
+  }
+  if (tcb.state == State::syn_sent) return arrives_syn_sent(cx, tcb, seg);
+  return arrives_other(cx, tcb, seg);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The transmission control block: six cache lines, in the order of their use.
+//
+//   line 0   what a segment's arrival reads
+//   line 1   what output and the timers write
+//   line 2   the application's side, lists, round-trip times
+//   line 3   delayed ACK, options, congestion control beyond cwnd
+//   line 4-5 what only slow paths need: reassembly, recovery, life times
+//
+// Text to send and text received are chains of Nodes, each one slice and where it stands in the sequence space.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/index_list.h"
+#include "base/pool.h"
+#include "millrace/connection.h"
+#include "millrace/event.h"
+#include "millrace/packet.h"
+#include "millrace/time.h"
+#include "tcp/state.h"
+#include "wire/flow_key.h"
+#include "wire/seq.h"
+
+namespace millrace::tcp {
+
+using wire::Seq;
+
+// One slice in a queue.
+struct Node {
+  Slice slice;
+  uint32_t next = no_index;
+  Seq seq;  // of the slice's first byte
+};
+static_assert(sizeof(Node) == 24);
+
+// Marks of a Tcb: work for the end of the turn and facts about the connection.
+enum Mark : uint32_t {
+  ts_ok = 1 << 0,           // RFC 7323 Snd.TS.OK
+  sack_ok = 1 << 1,
+  no_delay = 1 << 2,
+  immediate_ack = 1 << 3,
+  report_sent = 1 << 4,
+  keepalive_on = 1 << 5,
+  active = 1 << 6,          // came from an active open (RFC9293-MUST-11)
+  app_closed = 1 << 7,      // the application has closed: nothing will be read
+  fin_queued = 1 << 8,      // FIN follows the last queued byte
+  fin_sent = 1 << 9,
+  fin_received = 1 << 10,
+  fin_waiting = 1 << 11,    // a FIN lies beyond a gap, at rcv.fin
+  send_syn = 1 << 12,       // output: SYN or SYN,ACK is due
+  resend_una = 1 << 13,     // output: fast retransmit of the first unacknowledged segment
+  probe_due = 1 << 14,      // output: one octet into a closed window
+  keepalive_due = 1 << 15,  // output: a keep-alive probe
+  in_recovery = 1 << 16,    // fast recovery (RFC 6582)
+  timing = 1 << 17,         // rtt.timed_seq is being timed
+  in_ready = 1 << 18,       // stands in a ready list
+  in_bulk = 1 << 19,        // ... the second one
+  in_wait = 1 << 20,        // waits for its neighbour's address
+  in_pending = 1 << 21,     // stands in its channel's pending list
+  in_ack_queue = 1 << 22,   // stands in the queue of delayed ACKs (survives the slot's owner)
+  was_full = 1 << 23,       // failed(full) was said: `writable` is due
+  urgent_send = 1 << 24,    // snd.up is ahead of snd.una
+  urgent_received = 1 << 25,  // rcv.up is ahead of what was delivered
+  more_follows = 1 << 26,   // the last send said so: no PSH
+  rst_on_remove = 1 << 27,  // ABORT: the peer is told when the connection goes
+  ws_ok = 1 << 28,          // both SYNs carried window scale (RFC7323-2.2a)
+};
+
+// Events that are due, in the order in which they are told.
+enum Pending : uint8_t {
+  pend_opened = 1 << 0,  // accepted or connected
+  pend_urgent = 1 << 1,
+  pend_text = 1 << 2,
+  pend_sent = 1 << 3,
+  pend_writable = 1 << 4,
+  pend_slow = 1 << 5,
+  pend_peer_closed = 1 << 6,
+  pend_closed = 1 << 7,
+};
+
+struct alignas(64) Tcb {
+  // --- line 0 ---
+  wire::FlowKey key;
+  struct {
+    Seq una;   // oldest unacknowledged
+    Seq nxt;   // next to send; goes back to una after a retransmission timeout
+    uint32_t wnd = 0;
+    Seq wl1;
+    Seq wl2;
+    Seq max;   // one past the highest ever sent: SND.NXT of the RFC's acceptability tests
+  } snd;
+  struct {
+    Seq nxt;
+    Seq adv;        // right edge of what was ever promised: RCV.NXT + RCV.WND
+    Seq last_ack;   // Last.ACK.sent (RFC 7323)
+    uint32_t ts_recent = 0;  // TS.Recent
+  } rcv;
+  State state = State::closed;
+  uint8_t pending = 0;       // set of Pending
+  uint8_t acks_due = 0;      // pure ACKs to send if nothing carries them
+  uint8_t spare = 0;
+  uint32_t marks = 0;        // set of Mark
+
+  // --- line 1 ---
+  uint32_t send_head = no_index;  // node that holds snd.una
+  uint32_t send_tail = no_index;
+  uint32_t send_next = no_index;  // node that holds snd.nxt; no_index: at the end
+  Seq end;                        // one past the last queued byte; FIN's own number when fin_queued
+  uint32_t cwnd = 0;
+  uint32_t ssthresh = 0;
+  uint16_t mss = 536;             // what a segment may carry now (options deducted)
+  uint16_t neighbor = 0;
+  uint32_t max_wnd = 0;           // MAX.SND.WND
+  Instant timer_at = Instant::never();  // retransmission or persist, never both (RFC8985-8)
+  Instant wheel_at = Instant::never();  // when the wheel will look here
+  uint32_t ts_offset = 0;
+  uint8_t snd_wscale = 0;
+  uint8_t rcv_wscale = 0;
+  enum class Timer : uint8_t { none, retransmit, persist } timer = Timer::none;
+  uint8_t backoff = 0;            // consecutive timeouts
+
+  uint64_t token = 0;             // the application's own
+
+  // --- line 2 ---
+  uint32_t text_head = no_index;  // received, in order, not yet told
+  uint32_t text_tail = no_index;
+  uint32_t charged = 0;           // bytes that the application or the queue above holds
+  uint32_t charged_packets = 0;
+  Link ready;
+  Link told;
+  struct {
+    uint32_t srtt = 0;    // us * 8; 0: no sample yet
+    uint32_t rttvar = 0;  // us * 4
+    uint32_t rto = 0;     // us, without backoff
+    Seq timed_seq;
+  } rtt;
+
+  Instant timed_at;
+  Instant last_sent;              // for restart after idle (RFC5681-4.1)
+
+  // --- line 3 ---
+  Instant ack_at = Instant::never();  // delayed ACK
+  uint32_t generation = 1;
+  uint32_t tag = 0;               // upper half of the key's hash
+  uint32_t receive_buffer = 0;
+  uint32_t send_limit = 0;
+  uint32_t acked_bytes = 0;       // for `sent`
+  uint32_t cc_acked = 0;          // bytes acknowledged since cwnd last grew
+  Seq recover;                    // RFC 6582
+  uint8_t dup_acks = 0;
+  uint8_t channel = 0;
+  uint8_t ttl = 64;
+  uint8_t tos = 0;
+
+  // --- cold ---
+  Seq iss;
+  Seq irs;
+  Seq rcv_fin;
+  Seq rcv_up;
+  Seq snd_up;
+  uint32_t out_head = no_index;   // out of order, sorted
+  uint16_t out_count = 0;
+  uint8_t recent_count = 0;
+  Congestion congestion = Congestion::newreno;
+  Seq recent[4];                  // where the latest out-of-order text began (RFC2018-4c)
+  Instant life_at = Instant::never();       // FIN-WAIT-2 of an orphan
+  Instant keepalive_at = Instant::never();
+  Instant first_timeout;          // when what is not acknowledged now was first due
+  Instant last_received;
+  Instant ts_recent_at;
+  Instant challenge_since;
+  Duration r2{};
+  uint32_t listener = no_index;
+  uint16_t port_pool = 0xffff;
+  uint16_t challenges = 0;
+  uint16_t peer_mss = 536;
+  uint8_t keepalive_sent = 0;
+  uint8_t syn_sent_count = 0;
+  Event::Reason reason = Event::no_reason;
+
+  bool is(uint32_t any) const { return marks & any; }
+  void set(uint32_t m) { marks |= m; }
+  void clear(uint32_t m) { marks &= ~m; }
+  uint32_t flight() const { return wire::distance(snd.una, snd.nxt); }
+  // Queued and not yet sent, FIN included.
+  uint32_t unsent() const { return wire::distance(snd.nxt, end) + (is(fin_queued) ? 1 : 0); }
+};
+static_assert(sizeof(Tcb) == 6 * 64);
+static_assert(offsetof(Tcb, send_head) == 64 && offsetof(Tcb, text_head) == 128 && offsetof(Tcb, ack_at) == 192);
+
+// The only place that changes a state.
+void set_state(Tcb& tcb, State to);
+
+}  // namespace millrace::tcp

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/timeouts.h"
+
+#include "tcp/loss.h"
+#include "tcp/rtt.h"
+#include "tcp/send_queue.h"
+
+namespace millrace::tcp {
+namespace {
+
+TimeoutOutcome gone(Tcb& tcb, Event::Reason reason) {
+  tcb.reason = reason;
+  return {Fate::gone, false};
+}
+
+// SYN or, after a simultaneous open, SYN,ACK (RFC9293-MUST-22).
+TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
+  if (tcb.syn_sent_count > cx.params.syn_retries) return gone(tcb, Event::timed_out);  // RFC9293-MUST-23
+  ++tcb.backoff;
+  tcb.set(send_syn);
+  cx.stop_timer(tcb);
+  cx.want_output(tcb);
+  return {Fate::keep, tcb.backoff == cx.params.r1};
+}
+
+bool past_r2(const Context& cx, const Tcb& tcb) {
+  Duration r2 = tcb.r2.ns != 0 ? tcb.r2 : cx.params.r2;  // RFC9293-MUST-21
+  return tcb.first_timeout.ns != 0 && cx.now - tcb.first_timeout >= r2;
+}
+
+// The peer's window is closed: probe it, with intervals that grow (RFC9293-SHLD-30), for as long as it answers
+// (RFC9293-MUST-37).
+TimeoutOutcome persist_timeout(Context& cx, Tcb& tcb) {
+  if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);
+  if (tcb.first_timeout.ns == 0) tcb.first_timeout = cx.now;
+  tcb.set(probe_due);
+  if (tcb.backoff < 16) ++tcb.backoff;
+  cx.start_timer(tcb, Tcb::Timer::persist, current_rto(tcb, cx.params));
+  cx.want_output(tcb);
+  return {};
+}
+
+// RFC 9293 3.10.8, RFC 6298 5.
+TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
+  cx.count(Count::retransmission_timeouts);
+  if (tcb.state == State::syn_sent || tcb.state == State::syn_received) return syn_timeout(cx, tcb);
+  if (tcb.snd.wnd == 0) {
+    // The window was shrunk to nothing over text in flight (RFC9293-MUST-35, RFC9293-SHLD-17): probe, do not give up.
+    tcb.snd.nxt = tcb.snd.una;
+    seek_next(cx, tcb);
+    tcb.clear(in_recovery | resend_una | timing);
+    tcb.dup_acks = 0;
+    tcb.first_timeout = Instant{};
+    return persist_timeout(cx, tcb);
+  }
+  if (tcb.backoff == 0) tcb.first_timeout = cx.now - current_rto(tcb, cx.params);
+  if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);  // RFC9293-MUST-20
+  loss_timeout(cx, tcb);
+  if (tcb.backoff < 255) ++tcb.backoff;  // RFC6298-5.5
+  cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.6
+  bool at_r1 = tcb.backoff == cx.params.r1;
+  if (at_r1) cx.tell(tcb, pend_slow);  // RFC9293-SHLD-9
+  return {Fate::keep, at_r1};
+}
+
+// RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MUST-26).
+TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
+  Instant quiet_since = tcb.last_received;
+  Duration patience = cx.params.keepalive_time;
+  if (tcb.keepalive_sent > 0) patience = patience + cx.params.keepalive_interval * tcb.keepalive_sent;
+  if (tcb.snd.una != tcb.snd.max || cx.now < quiet_since + patience) {
+    tcb.keepalive_at = std::max(quiet_since + patience, cx.now + milliseconds(1));
+    if (tcb.snd.una != tcb.snd.max) tcb.keepalive_at = cx.now + cx.params.keepalive_interval;
+    return {};
+  }
+  if (tcb.keepalive_sent >= cx.params.keepalive_probes) return gone(tcb, Event::timed_out);  // RFC9293-MUST-29
+  ++tcb.keepalive_sent;
+  tcb.keepalive_at = cx.now + cx.params.keepalive_interval;
+  tcb.set(keepalive_due);
+  cx.want_output(tcb);
+  return {};
+}
+
+}  // namespace
+
+void delayed_ack_timeout(Context& cx, Tcb& tcb) {
+  if (tcb.ack_at > cx.now) {
+    // The ACK this entry stood for has left; a younger one is due at a time the queue has no place for any more.
+    if (tcb.ack_at != Instant::never()) cx.arm(tcb, tcb.ack_at);
+    return;
+  }
+  tcb.ack_at = Instant::never();
+  cx.count(Count::delayed_acks);
+  cx.ack_now(tcb);
+}
+
+TimeoutOutcome timeout(Context& cx, Tcb& tcb) {
+  TimeoutOutcome outcome;
+  tcb.wheel_at = Instant::never();
+  if (tcb.state == State::closed) return outcome;
+  if (tcb.ack_at <= cx.now) delayed_ack_timeout(cx, tcb);
+  if (tcb.timer_at <= cx.now) {
+    auto kind = tcb.timer;
+    cx.stop_timer(tcb);
+    outcome = kind == Tcb::Timer::persist ? persist_timeout(cx, tcb) : retransmission_timeout(cx, tcb);
+  }
+  if (outcome.fate == Fate::keep && tcb.keepalive_at <= cx.now && tcb.is(keepalive_on))
+    outcome = keepalive_timeout(cx, tcb);
+  if (outcome.fate == Fate::keep && tcb.life_at <= cx.now) outcome = gone(tcb, Event::timed_out);
+  if (outcome.fate != Fate::keep) return outcome;
+  Instant next = std::min({tcb.timer_at, tcb.life_at, tcb.is(in_ack_queue) ? Instant::never() : tcb.ack_at});
+  if (tcb.is(keepalive_on)) next = std::min(next, tcb.keepalive_at);
+  // A delayed ACK that the queue will not look at in time (see delayed_ack_timeout) is the wheel's.
+  if (tcb.ack_at != Instant::never()) next = std::min(next, tcb.ack_at);
+  if (next != Instant::never()) cx.arm(tcb, next);
+  return outcome;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Timeouts (RFC 9293 3.10.8): what happens when the wheel looks at a connection.
+#pragma once
+
+#include "tcp/context.h"
+#include "tcp/segment_arrives.h"
+
+namespace millrace::tcp {
+
+struct TimeoutOutcome {
+  Fate fate = Fate::keep;
+  bool advise_neighbor = false;  // R1: the way to the peer may be dead (RFC9293-MUST-20)
+};
+
+// Does whatever is due at cx.now and arms the wheel for the next deadline.
+TimeoutOutcome timeout(Context& cx, Tcb& tcb);
+
+// An entry of the queue of delayed ACKs is due.
+void delayed_ack_timeout(Context& cx, Tcb& tcb);
+
+}  // namespace millrace::tcp

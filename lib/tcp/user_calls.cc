@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/user_calls.h"
+
+#include "tcp/send_queue.h"
+
+namespace millrace::tcp {
+
+using wire::distance;
+
+namespace {
+
+constexpr StateSet send_states =
+    set_of(State::syn_sent, State::syn_received, State::established, State::close_wait);
+
+// FIN goes behind what is queued; the state moves when it may (RFC9293-3.10.4).
+void queue_fin(Context& cx, Tcb& tcb) {
+  tcb.set(fin_queued);
+  if (tcb.state == State::established) set_state(tcb, State::fin_wait_1);  // SYN-RECEIVED: establish() does
+  if (tcb.state == State::close_wait) set_state(tcb, State::last_ack);
+  if (in(tcb.state, synchronized)) cx.want_output(tcb);
+}
+
+}  // namespace
+
+Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
+  if (!in(tcb.state, send_states) || tcb.is(fin_queued)) return Event::closing;
+  uint32_t bytes = 0;
+  for (uint32_t i = 0; i < request.slice_count; ++i) bytes += request.slices[i].length;
+  uint32_t queued = distance(tcb.snd.una, tcb.end);
+  if (queued + bytes > tcb.send_limit || cx.nodes.free_count() < request.slice_count) {
+    tcb.set(was_full);
+    return Event::full;
+  }
+  for (uint32_t i = 0; i < request.slice_count; ++i) {
+    const Slice& slice = request.slices[i];
+    if (slice.length == 0) {
+      cx.give_back(slice);
+      continue;
+    }
+    queue_text(cx, tcb, slice);
+  }
+  if (request.urgent && bytes > 0) {
+    tcb.snd_up = tcb.end;  // the octet after the urgent data (RFC9293-MUST-62)
+    tcb.set(urgent_send);
+  }
+  if (request.more)
+    tcb.set(more_follows);
+  else
+    tcb.clear(more_follows);
+  cx.want_output(tcb);
+  return Event::no_reason;
+}
+
+bool shutdown(Context& cx, Tcb& tcb) {
+  if (tcb.is(fin_queued) || !in(tcb.state, send_states)) return false;
+  queue_fin(cx, tcb);
+  return true;
+}
+
+Fate close(Context& cx, Tcb& tcb) {
+  if (tcb.is(app_closed)) return Fate::keep;
+  tcb.set(app_closed);
+  if (tcb.state == State::syn_sent) {  // RFC9293-3.10.4: no segment, the TCB goes
+    tcb.reason = Event::aborted;
+    return Fate::gone;
+  }
+  // RFC9293-SHLD-3, RFC9293-MAY-1: text that nobody will read is answered with RST
+  if (tcb.text_head != no_index || tcb.out_head != no_index) {
+    tcb.reason = Event::aborted;
+    tcb.set(rst_on_remove);
+    return Fate::gone;
+  }
+  tcb.pending &= static_cast<uint8_t>(~(pend_text | pend_urgent | pend_peer_closed | pend_writable | pend_slow));
+  if (!tcb.is(fin_queued)) queue_fin(cx, tcb);
+  if (tcb.state == State::fin_wait_2) {
+    tcb.life_at = cx.now + cx.params.fin_wait_2;
+    cx.arm(tcb, tcb.life_at);
+  }
+  return Fate::keep;
+}
+
+bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
+  auto mark = [&](Mark m) { value != 0 ? tcb.set(m) : tcb.clear(m); };
+  switch (setting) {
+    case Setting::token: tcb.token = value; return true;
+    case Setting::no_delay:
+      mark(no_delay);
+      cx.want_output(tcb);
+      return true;
+    case Setting::immediate_ack: mark(immediate_ack); return true;
+    case Setting::report_sent: mark(report_sent); return true;
+    case Setting::keepalive:
+      mark(keepalive_on);
+      tcb.last_received = cx.now;
+      tcb.keepalive_at = cx.now + cx.params.keepalive_time;
+      if (value != 0) cx.arm(tcb, tcb.keepalive_at);
+      return true;
+    case Setting::dscp:
+      if (value > 63) return false;
+      tcb.tos = static_cast<uint8_t>(value << 2);  // RFC9293-SHLD-21, -22
+      return true;
+    case Setting::user_timeout_s:
+      if (value == 0 || value > 1'000'000) return false;
+      tcb.r2 = seconds(value);
+      return true;
+    case Setting::send_limit:
+      if (value == 0 || value > (1u << 30)) return false;
+      tcb.send_limit = static_cast<uint32_t>(value);
+      return true;
+  }
+  return false;
+}
+
+void apply_options(Context& cx, Tcb& tcb, const Options& options) {
+  if (options.no_delay) tcb.set(no_delay);
+  if (options.immediate_ack || cx.params.immediate_ack) tcb.set(immediate_ack);
+  if (options.report_sent) tcb.set(report_sent);
+  if (options.keepalive) tcb.set(keepalive_on);
+  tcb.congestion = options.congestion;
+  tcb.ttl = options.ttl != 0 ? options.ttl : cx.params.ttl;
+  tcb.tos = static_cast<uint8_t>(options.dscp << 2);  // RFC9293-MUST-48
+  tcb.r2 = seconds(options.user_timeout_s);
+  tcb.send_limit = options.send_limit != 0 ? options.send_limit : cx.params.send_limit;
+  tcb.receive_buffer = options.receive_buffer_kb != 0 ? options.receive_buffer_kb * 1024u : cx.params.receive_buffer;
+  // The smallest scale that lets the field name the whole buffer; 0 is offered too, so that the peer may scale.
+  tcb.rcv_wscale = 0;
+  while (cx.params.window_scaling && tcb.rcv_wscale < 14 && (65535u << tcb.rcv_wscale) < tcb.receive_buffer)
+    ++tcb.rcv_wscale;
+}
+
+}  // namespace millrace::tcp
