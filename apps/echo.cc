@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// millrace-echo: gives every byte back to whoever sent it. The pattern of any server: events in, requests out.
+// millrace-echo: sends every byte back. The pattern of any server: events in, requests out.
 #include <millrace/millrace.h>
 
 #include <cstdio>

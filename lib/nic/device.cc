@@ -26,19 +26,30 @@ std::string driver_prefix(const std::string& device) {
   return end == std::string::npos ? name : name.substr(0, end + 1);
 }
 
-static void check_permission(const std::string& device) {
+static ConfigError no_pci_device(const std::string& pci) {
+  return ConfigError("no PCI device " + pci +
+                     " here; to see which there are: dpdk-devbind.py --status-dev net");
+}
+
+void check_device(const std::string& device) {
+  std::string pci = pci_address(device);
+  if (!pci.empty() && !pci_exists(pci)) throw no_pci_device(pci);
   std::string driver = driver_prefix(device);
   if ((driver == "net_tap" || driver == "net_tun" || driver == "net_af_xdp") && !may_administer_network())
     throw ConfigError(driver + " needs root or CAP_NET_ADMIN: run with sudo");
   if ((driver == "net_af_packet" || driver == "net_af_xdp") && !may_open_raw_sockets())
     throw ConfigError(driver + " needs root or CAP_NET_RAW: run with sudo");
+  constexpr size_t longest_name = 15;  // of a kernel's interface
+  size_t at = device.find("iface=");
+  if (at == std::string::npos) return;
+  std::string interface = device.substr(at + 6, device.find(',', at) - at - 6);
+  if (interface.empty() || interface.size() > longest_name)
+    throw ConfigError("iface=" + interface + " is no name for an interface: give 1 to 15 characters");
 }
 
 // What keeps a PCI device from being a port: it is not bound to a driver that gives it to user space.
 static ConfigError pci_trouble(const std::string& pci) {
-  if (!pci_exists(pci))
-    return ConfigError("no PCI device " + pci +
-                       " here; to see which there are: dpdk-devbind.py --status-dev net");
+  if (!pci_exists(pci)) return no_pci_device(pci);
   std::string driver = pci_kernel_driver(pci);
   if (driver != "vfio-pci" && driver != "uio_pci_generic" && driver != "igb_uio")
     return ConfigError(pci + " is " +
@@ -58,15 +69,12 @@ static ConfigError vdev_trouble(const std::string& device, int error) {
                      "): check its arguments, and that no other program has it");
 }
 
-// While a device is made its driver's complaints stay away; what counts is said in one sentence.
-class QuietLog {
- public:
-  QuietLog() : level_(rte_log_get_global_level()) { rte_log_set_global_level(RTE_LOG_CRIT); }
-  ~QuietLog() { rte_log_set_global_level(level_); }
-
- private:
-  uint32_t level_;
-};
+QuietLog::QuietLog() : level_(rte_log_get_global_level()) {
+  rte_log_set_global_level(RTE_LOG_CRIT);
+}
+QuietLog::~QuietLog() {
+  rte_log_set_global_level(level_);
+}
 
 uint16_t create_device(const std::string& device) {
   std::string pci = pci_address(device);
@@ -74,7 +82,6 @@ uint16_t create_device(const std::string& device) {
   uint16_t id = 0;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0)
     return id;  // EAL options or the probe have made it
-  if (pci.empty()) check_permission(device);
   QuietLog quiet;
   int error = 0;
   if (pci.empty()) {

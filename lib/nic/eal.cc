@@ -2,6 +2,7 @@
 // Which EAL options a device and a machine ask for. (nic/eal.h)
 #include "nic/eal.h"
 
+#include <fcntl.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -62,12 +63,19 @@ static std::vector<std::string> choose(const EalNeeds& needs) {
   return options;
 }
 
-static void check_pci(const std::string& device) {
-  std::string pci = pci_address(device);
-  if (pci.empty()) return;
-  if (!pci_exists(pci))
-    throw ConfigError("no PCI device " + pci +
-                      " here; to see which there are: dpdk-devbind.py --status-dev net");
+// EAL prints its whole usage to stdout when an option is wrong; the sentence that follows is enough.
+static int init_without_usage(std::vector<char*>& argv) {
+  std::fflush(stdout);
+  int saved = dup(STDOUT_FILENO), nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nowhere >= 0) dup2(nowhere, STDOUT_FILENO);
+  int result = rte_eal_init(static_cast<int>(argv.size()) - 1, argv.data());
+  int error = rte_errno;
+  std::fflush(stdout);
+  if (saved >= 0) dup2(saved, STDOUT_FILENO);
+  close(saved);
+  close(nowhere);
+  rte_errno = error;
+  return result;
 }
 
 void start_eal(const EalNeeds& needs) {
@@ -75,7 +83,6 @@ void start_eal(const EalNeeds& needs) {
   if (!cpu_exists(needs.lcore))
     throw ConfigError("no CPU " + std::to_string(needs.lcore) + " here: give --lcore 0 to " +
                       std::to_string(cpu_count() - 1));
-  check_pci(needs.device);
   std::vector<std::string> options = needs.options.empty() ? choose(needs) : needs.options;
 
   // EAL keeps the pointers, so the strings live as long as the process.
@@ -89,9 +96,11 @@ void start_eal(const EalNeeds& needs) {
     line += (line.empty() ? "" : " ") + word;
   }
   argv.push_back(nullptr);
-  if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0)
+  if (init_without_usage(argv) < 0)
     throw ConfigError(std::string("DPDK's EAL does not start (") + rte_strerror(rte_errno) +
                       ") with: " + line.substr(words[0].size() + 1));
+  // Without huge pages EAL leaves a directory of ours behind; it goes where it is empty, that is: of no use.
+  if (needs.options.empty()) rmdir(rte_eal_get_runtime_dir());
   started = true;
 }
 

@@ -60,15 +60,17 @@ bool may_open_raw_sockets() {
 }
 
 std::string pci_address(const std::string& device) {
+  std::string address = device.substr(0, device.find(','));
+  if (address.find_first_not_of("0123456789abcdefABCDEF:.") != std::string::npos) return {};
   unsigned domain = 0, bus = 0, slot = 0, function = 0;
   int end = 0;
-  const char* text = device.c_str();
+  const char* text = address.c_str();
   bool full = std::sscanf(text, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) == 4;
   if (!full) {
     domain = 0;
     if (std::sscanf(text, "%x:%x.%x%n", &bus, &slot, &function, &end) != 3) return {};
   }
-  if ((text[end] != '\0' && text[end] != ',') || bus > 0xff || slot > 0x1f || function > 7) return {};
+  if (text[end] != '\0' || bus > 0xff || slot > 0x1f || function > 7) return {};
   char out[32];
   std::snprintf(out, sizeof out, "%04x:%02x:%02x.%x", domain & 0xffff, bus, slot, function);
   return out;

@@ -143,6 +143,7 @@ static void make_pools(Port& port, const Config& config, uint32_t rx_buffers, bo
 }
 
 static void start(Port& port, const Config& config, bool own_mac) {
+  QuietLog quiet;
   rte_eth_dev_info info{};
   must(rte_eth_dev_info_get(port.id, &info), port, "a description");
   port.is_open = true;
@@ -173,6 +174,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   std::string driver = driver_prefix(config.device);
   if (driver == "net_af_xdp" && config.packet_buffers <= 4096)
     throw ConfigError("net_af_xdp passes nothing with so few buffers: give more than --packet-buffers 4096");
+  check_device(config.device);
   start_eal({config.device, config.lcore, pool_bytes(config), config.eal});
   register_thread();
   Port& port = link->ports_[0];

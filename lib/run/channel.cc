@@ -2,6 +2,8 @@
 // Both sides of a Channel. (millrace/channel.h, run/channel.h)
 #include "run/channel.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -121,10 +123,14 @@ bool ChannelHost::make_room() {
     }
     return true;
   }
-  while (!ended.load(std::memory_order_acquire)) {
+  constexpr uint32_t pauses_before_yield = 1000;  // the worker may wait for this very CPU
+  for (uint32_t pauses = 0; !ended.load(std::memory_order_acquire); ++pauses) {
     ring.refresh_head();
     if (ring.room() != 0) return true;
-    __builtin_ia32_pause();
+    if (pauses < pauses_before_yield)
+      __builtin_ia32_pause();
+    else
+      sched_yield();
   }
   return false;
 }

@@ -2,6 +2,7 @@
 // Events are states first: pending bits and undelivered text in a TCB, which stands in its channel's list while any is
 // set. The ring is filled from that list as room permits, in order per connection, so no event is ever dropped.
 #include "stack/internals.h"
+#include "tcp/user_calls.h"
 
 namespace millrace::stack {
 namespace {
@@ -98,8 +99,13 @@ void deliver(Stack& s, Output& out) {
 }
 
 void reclaim(Stack& s, const Event& event, Output& out) {
-  if (!event.packet) return;
   s.cx.release = &out.release;
+  if (event.kind == Event::failed && event.reason == Event::full) {
+    Tcb& tcb = s.cx.tcbs[event.connection.slot()];
+    if (tcb.generation == event.connection.generation() && tcb.state != State::closed && --tcb.full_unread == 0)
+      tcp::check_writable(s.cx, tcb);
+  }
+  if (!event.packet) return;
   if (event.kind == Event::received)
     s.cx.uncharge(event.connection.slot() << 8 | (event.connection.generation() & 0xff), event.length);
   out.release.push(event.packet);

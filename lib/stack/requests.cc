@@ -101,16 +101,12 @@ Chosen choose_port(Stack& s, wire::FlowKey& key) {
     chosen.refused = Event::no_memory;
     return chosen;
   }
-  // A port that is in use all the same was chosen explicitly, or is a listener's (RFC6056-3.2a): a few tries do.
+  // A port that cannot be used all the same was chosen explicitly, is a listener's (RFC6056-3.2a), or is in TIME-WAIT
+  // too young to be taken over, as all behind it then are: a few tries do.
   for (int tries = 0; tries < 8 && s.ports.take(pool, key.local_port); ++tries) {
     if (!s.listeners.has_port(key.local_port) && free_tuple(s, key, chosen)) {
       chosen.pool = static_cast<uint16_t>(pool);
       return chosen;
-    }
-    Number n = s.find(chosen.tag, key);
-    if (n && n.kind() == Kind::time_wait) {  // the one that is free for longest: all others are younger
-      s.ports.put_front(pool, key.local_port);
-      break;
     }
     s.ports.put_back(pool, key.local_port);
   }
@@ -159,6 +155,7 @@ void send(Stack& s, uint32_t channel, const Request& request) {
     reason = tcb->is(tcp::app_closed) ? Event::closing : tcp::send(s.cx, *tcb, request);
   }
   if (reason == Event::no_reason) return;
+  if (reason == Event::full) tcb->full_unread = static_cast<uint16_t>(tcb->full_unread + request.slice_count);
   for (uint32_t i = 0; i < request.slice_count; ++i)
     fail(s, channel, reason, request.connection, token, &request.slices[i]);
 }
@@ -173,7 +170,12 @@ void on_connection(Stack& s, uint32_t channel, const Request& request) {
     return;
   }
   switch (request.kind) {
-    case Request::shutdown: tcp::shutdown(s.cx, *tcb); break;
+    case Request::shutdown:
+      if (auto reason = tcp::shutdown(s.cx, *tcb); reason != Event::no_reason) {
+        if (reason == Event::full) ++tcb->full_unread;
+        fail(s, channel, reason, request.connection, tcb->token);
+      }
+      break;
     case Request::close:
       if (tcp::close(s.cx, *tcb) == tcp::Fate::gone) remove(s, *tcb, tcb->reason);
       break;

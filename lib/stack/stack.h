@@ -100,7 +100,8 @@ void request(Stack& stack, uint32_t channel, std::span<const Request> requests, 
 // application that does not read its events gets there.
 bool requests_blocked(const Stack& stack, uint32_t channel);
 
-// Events that the application has advanced past: buffers that it did not keep go back.
+// Events that the application has advanced past: buffers that it did not keep go back. To be called after request()
+// has taken what the application had asked before it advanced: a refused send stays refused until its `failed` is read.
 void reclaim(Stack& stack, const Event& event, Output& out);
 
 // Writes pending events to the ports' free places. receive() and transmit() end with it.

@@ -83,6 +83,7 @@ bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
   }
   if (after_it != no_index && before(cx.nodes[after_it].seq, end))
     text.length = static_cast<uint16_t>(distance(seq, cx.nodes[after_it].seq));
+  if (text.length == 0) return false;
 
   uint32_t index = cx.nodes.take();
   cx.nodes[index] = {text, after_it, seq};

@@ -7,6 +7,7 @@
 #include "tcp/reassembly.h"
 #include "tcp/rtt.h"
 #include "tcp/send_queue.h"
+#include "tcp/user_calls.h"
 
 namespace millrace::tcp {
 
@@ -68,10 +69,7 @@ void new_ack(Context& cx, Tcb& tcb, Seq ack) {
     tcb.acked_bytes += text;
     if (text > 0) cx.tell(tcb, pend_sent);
   }
-  if (tcb.is(was_full) && distance(ack, tcb.end) <= tcb.send_limit / 2) {
-    tcb.clear(was_full);
-    cx.tell(tcb, pend_writable);
-  }
+  if (tcb.is(was_full)) check_writable(cx, tcb);
   if (tcb.unsent() > 0 || tcb.is(resend_una)) cx.want_output(tcb);
 }
 

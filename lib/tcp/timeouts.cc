@@ -4,6 +4,7 @@
 #include "tcp/loss.h"
 #include "tcp/rtt.h"
 #include "tcp/send_queue.h"
+#include "tcp/user_calls.h"
 
 namespace millrace::tcp {
 namespace {
@@ -99,6 +100,7 @@ TimeoutOutcome timeout(Context& cx, Tcb& tcb) {
   tcb.wheel_at = Instant::never();
   if (tcb.state == State::closed) return outcome;
   if (tcb.ack_at <= cx.now) delayed_ack_timeout(cx, tcb);
+  if (tcb.is(was_full)) check_writable(cx, tcb);
   if (tcb.timer_at <= cx.now) {
     auto kind = tcb.timer;
     cx.stop_timer(tcb);

@@ -27,7 +27,9 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   uint32_t bytes = 0;
   for (uint32_t i = 0; i < request.slice_count; ++i) bytes += request.slices[i].length;
   uint32_t queued = distance(tcb.snd.una, tcb.end);
-  if (queued + bytes > tcb.send_limit || cx.nodes.free_count() < request.slice_count) {
+  // Once one was refused all are, until the application has seen that and was told `writable`: otherwise one that was
+  // on its way, or is smaller, would overtake it.
+  if (tcb.is(was_full) || queued + bytes > tcb.send_limit || cx.nodes.free_count() < request.slice_count) {
     tcb.set(was_full);
     return Event::full;
   }
@@ -51,10 +53,22 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   return Event::no_reason;
 }
 
-bool shutdown(Context& cx, Tcb& tcb) {
-  if (tcb.is(fin_queued) || !in(tcb.state, send_states)) return false;
+void check_writable(Context& cx, Tcb& tcb) {
+  if (!tcb.is(was_full) || tcb.full_unread > 0) return;
+  if (distance(tcb.snd.una, tcb.end) > tcb.send_limit / 2) return;  // an ACK will bring us here again
+  if (cx.nodes.free_count() < cx.nodes.capacity() / 16) {
+    cx.arm(tcb, cx.now + milliseconds(1));  // the shortage is not this connection's: no ACK need come
+    return;
+  }
+  tcb.clear(was_full);
+  cx.tell(tcb, pend_writable);
+}
+
+Event::Reason shutdown(Context& cx, Tcb& tcb) {
+  if (tcb.is(fin_queued) || !in(tcb.state, send_states)) return Event::closing;
+  if (tcb.is(was_full)) return Event::full;  // FIN must not overtake what is to be sent again
   queue_fin(cx, tcb);
-  return true;
+  return Event::no_reason;
 }
 
 Fate close(Context& cx, Tcb& tcb) {
@@ -64,8 +78,9 @@ Fate close(Context& cx, Tcb& tcb) {
     tcb.reason = Event::aborted;
     return Fate::gone;
   }
-  // RFC9293-SHLD-3, RFC9293-MAY-1: text that nobody will read is answered with RST
-  if (tcb.text_head != no_index || tcb.out_head != no_index) {
+  // RFC9293-SHLD-3, RFC9293-MAY-1: text that nobody will read is answered with RST. So is a stream that lacks what
+  // failed(full) refused: the peer shall not take it for whole.
+  if (tcb.text_head != no_index || tcb.out_head != no_index || tcb.is(was_full)) {
     tcb.reason = Event::aborted;
     tcb.set(rst_on_remove);
     return Fate::gone;

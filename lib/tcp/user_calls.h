@@ -12,8 +12,11 @@ namespace millrace::tcp {
 // SEND. no_reason: the slices are queued. Otherwise they are still the caller's.
 Event::Reason send(Context& cx, Tcb& tcb, const Request& request);
 
-// CLOSE, the sending half only: FIN follows what is queued. False: there is nothing to close.
-bool shutdown(Context& cx, Tcb& tcb);
+// Tells `writable` once all of failed(full) has been read, and there is room again.
+void check_writable(Context& cx, Tcb& tcb);
+
+// CLOSE, the sending half only: FIN follows what is queued. no_reason, or why not.
+Event::Reason shutdown(Context& cx, Tcb& tcb);
 
 // CLOSE of both halves: nothing will be read any more. `fate` says whether anything is left to do.
 Fate close(Context& cx, Tcb& tcb);

@@ -59,9 +59,12 @@ class Channel {
   [[nodiscard]] bool send(ConnectionId connection, std::span<const uint8_t> text);
   // Gives a kept buffer back, also after its connection is gone.
   void recycle(Slice slice);
-  // CLOSE (3.9.1.4): no more will be sent, what the peer sends is still received.
+  // CLOSE (3.9.1.4): no more will be sent, what the peer sends is still received. failed(full) while refused sends
+  // are to be made again: FIN does not overtake them.
   void shutdown(ConnectionId connection);
-  // Nothing more will be sent or read; text that arrives later is answered with RST (RFC9293-SHLD-3).
+  // Nothing more will be sent or read; what is queued is still sent. Text that is unread or arrives later is answered
+  // with RST (RFC9293-SHLD-3), and so is a close after failed(full): the peer shall not take a stream for whole from
+  // which refused bytes are missing.
   void close(ConnectionId connection);
   // ABORT (3.9.1.6): RST, and all buffers come back.
   void abort(ConnectionId connection);

@@ -36,14 +36,16 @@ struct Request {
   bool more = false;     // send: no PSH and no small segment yet, another send follows (RFC9293-MAY-15)
   uint32_t backlog = 0;  // listen
   union {
-    ConnectionId connection{};
+    ConnectionId connection;
     uint64_t token;      // listen, connect
   };
   union {
-    Slice slices[max_slices]{};
+    Slice slices[max_slices];
     OpenArguments open;
     SetArguments setting;
   };
+
+  Request() : connection{}, slices{} {}
 };
 static_assert(sizeof(Request) == 64);
 

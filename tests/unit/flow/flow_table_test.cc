@@ -63,11 +63,12 @@ TEST(FlowTable, RefusesWhenFullAndOnlyThen) {
     TestTable table(max);
     EXPECT_EQ(table.capacity(), max);
     for (uint32_t i = 0; i < max; ++i) ASSERT_TRUE(table.insert(i * 0x9e3779b1, tcb(i)));
-    EXPECT_FALSE(table.insert(1, tcb(max)));
+    EXPECT_FALSE(table.insert(0xffffffff, tcb(max)));
     for (uint32_t i = 0; i < max; ++i) EXPECT_EQ(find_exactly(table, i * 0x9e3779b1, tcb(i)), tcb(i));
     if (max == 0) continue;
     table.erase(0, tcb(0));
-    EXPECT_TRUE(table.insert(1, tcb(max)));
+    EXPECT_TRUE(table.insert(0xffffffff, tcb(max)));
+    EXPECT_EQ(table.candidate(0xffffffff), tcb(max));
     EXPECT_EQ(table.size(), max);
   }
 }

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "nic/eal.h"
+#include "nic/machine.h"
 #include "run/worker.h"
 
 namespace millrace {
@@ -86,11 +87,13 @@ namespace {
 class ChannelTest : public testing::Test {
  protected:
   void SetUp() override {
+    nic::Affinity before;  // EAL pins this thread, and threads made here would share its CPU
     nic::start_eal(
         {"",
          0,
          0,
          {"--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m", "32", "--log-level=lib.*:error"}});
+    before.restore();
     core = {};
     config_.ring_size = 2;
     config_.seed = 1;
@@ -240,7 +243,8 @@ TEST_F(ChannelTest, a_thread_waits_for_the_core_and_not_for_ever) {
   std::thread application([&] {
     for (uint64_t i = 0; i < 10'000; ++i) crossing.channel.close(ConnectionId{i});
   });
-  while (core.requests.size() < 5'000) crossing.take_requests();
+  while (core.requests.size() < 5'000)
+    if (crossing.take_requests() == 0) std::this_thread::yield();
   crossing.end();  // the rest goes nowhere, and the thread ends
   application.join();
   for (size_t i = 0; i < core.requests.size(); ++i) ASSERT_EQ(core.requests[i].connection.value, i);

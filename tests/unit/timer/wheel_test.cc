@@ -228,6 +228,18 @@ TEST(Wheel, ThePastFiresAtTheNextAdvance) {
   EXPECT_EQ(wheel.all_due(Instant{} + seconds(5)), std::vector<uint32_t>{1});
 }
 
+// The wheel follows the time also when nothing is due: what is near is put on level 0, where it stays.
+TEST(Wheel, NearDeadlinesAreKnownExactly) {
+  for (bool something_due : {false, true}) {
+    TestWheel wheel(2);
+    Instant now{uint64_t{5} << (16 + Wheel::tick_shift)};
+    if (something_due) wheel.arm(0, Instant{} + milliseconds(1));
+    EXPECT_EQ(wheel.all_due(now).size(), something_due);
+    wheel.arm(1, now + tick * 100);
+    EXPECT_EQ(wheel.next_deadline(), now + tick * 100);
+  }
+}
+
 TEST(Wheel, NeverIsNeverReached) {
   TestWheel wheel(1);
   wheel.arm(0, Instant::never());

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A Stack with what run and nic are to it in production: memory, buffers, an event ring, and the worker's turn, with
+// frames going to and coming from links. After each turn everything that must hold is checked.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stack/internals.h"
+#include "tests/sim/link.h"
+#include "tests/sim/packets.h"
+
+namespace millrace::sim {
+
+// The first broken rule ends a run.
+struct Broken {
+  std::string what;
+};
+
+class Host {
+ public:
+  // The application: sees events one by one and may make requests with `ask`. Returning true keeps the buffer.
+  struct Application {
+    virtual ~Application() = default;
+    virtual bool on_event(Host& host, Event& event) = 0;
+    virtual void on_turn(Host& host) = 0;
+  };
+
+  Host(const Plan& plan, int number, Instant start);
+
+  // One turn at `now`: frames that have arrived on `in`, then the application, then what leaves goes to `out`.
+  void turn(Instant now, Link& in, Link& out, bool faulty, Application& application);
+  Instant next() const { return next_deadline(*stack); }
+
+  void ask(const Request& request);  // within a turn
+  Slice buffer(uint32_t length);     // empty when none is free
+  void recycle(const Slice& slice);
+
+  stack::Stack* stack = nullptr;
+  Packets packets;
+  Instant now;
+  uint64_t digest = 0xcbf29ce484222325;
+  uint32_t lent = 0;  // buffers with the application: events in the ring and kept ones
+
+ private:
+  void collect(Link& in);
+  void run_application(Application& application);
+  void emit(Link& out, bool faulty);
+  void check() const;
+
+  const Plan& plan_;
+  int number_;
+  Random random_;
+  std::vector<std::byte> memory_;
+  std::vector<Event> ring_;
+  uint32_t consumed_ = 0;   // events the application has gone past
+  uint32_t reclaimed_ = 0;  // and whose places are free again
+  std::vector<Request> asked_;
+  std::vector<wire::Frame> frames_;
+  std::vector<wire::TxSegment> segments_;
+  std::vector<Slice> slices_;
+  std::vector<wire::SackBlock> sacks_;
+  std::vector<PacketRef> release_;
+  stack::Output out_;
+};
+
+}  // namespace millrace::sim
