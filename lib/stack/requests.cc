@@ -17,7 +17,7 @@ void fail(Stack& s, uint32_t channel, Event::Reason reason, ConnectionId connect
   e.token = token;
   if (slice != nullptr && slice->origin != Slice::registered) {
     // The window that it was charged to is free of it: it is the application's own now.
-    if (slice->origin != Slice::own_buffer) s.cx.uncharge(slice->origin, slice->length);
+    if (slice->lent()) s.cx.uncharge(slice->origin, slice->length);
     e.packet = slice->packet;
     e.offset = slice->offset;
   }

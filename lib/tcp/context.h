@@ -45,6 +45,11 @@ struct Context {
   ReadyList ready_bulk;   // the rest, round robin
   ToldList pending[limits::channels];
   AckQueue ack_queue;
+  // Law 8: what is held is bounded in buffers. Received packets (queued, or lent to the application) and the
+  // application's own slices to send have a half each, so that neither side's shortage can stop the other: two hosts
+  // that both have too much to send still receive.
+  uint32_t received_held = 0;
+  uint32_t own_slices = 0;
   Counters counters;
   SipKey isn_secret;
   uint32_t core = 0;
@@ -106,12 +111,19 @@ struct Context {
     tcb.timer_at = Instant::never();
   }
 
+  // Short of buffers, the core first keeps no text out of order, then opens no window, then drops text as loss.
+  bool may_keep_out_of_order() const { return received_held < nodes.capacity() / 4; }
+  bool may_open_window() const { return received_held < nodes.capacity() * 3 / 8; }
+  bool may_take_text() const { return received_held < nodes.capacity() / 2; }
+  bool may_queue_own(uint32_t slices) const { return own_slices + slices <= nodes.capacity() / 2; }
+
   // Gives a slice back to whom it came from: the packet to its pool, its bytes to the window that they were charged to.
   void give_back(const Slice& slice) {
     if (slice.origin == Slice::registered) return;
-    if (slice.origin != Slice::own_buffer) uncharge(slice.origin, slice.length);
+    if (slice.lent()) uncharge(slice.origin, slice.length);
     release->push(slice.packet);
   }
+  // A received packet is held no more.
   void uncharge(uint32_t origin, uint32_t bytes);
 
   // The clock of timestamps: a tick a millisecond, from an origin of the connection's own (RFC7323-4.1, -5.4, -7.1).
@@ -126,7 +138,7 @@ inline uint32_t free_buffer(const Tcb& tcb) {
 // Would a window update open the peer's window by something worth a packet? (RFC9293-MUST-39)
 inline bool window_update_due(const Context& cx, const Tcb& tcb) {
   if (!in(tcb.state, receiving) || tcb.is(app_closed)) return false;
-  if (cx.nodes.free_count() < cx.nodes.capacity() / 8) return false;
+  if (!cx.may_open_window()) return false;
   int32_t gain = wire::offset(tcb.rcv.adv, tcb.rcv.nxt + free_buffer(tcb));
   uint32_t open = wire::distance(tcb.rcv.nxt, tcb.rcv.adv);
   if (gain <= 0) return false;
@@ -136,6 +148,7 @@ inline bool window_update_due(const Context& cx, const Tcb& tcb) {
 }
 
 inline void Context::uncharge(uint32_t origin, uint32_t bytes) {
+  --received_held;
   uint32_t index = origin >> 8;
   if (index >= tcbs.capacity()) return;
   Tcb& tcb = tcbs[index];

@@ -22,11 +22,10 @@ uint16_t offer_window(Context& cx, Tcb& tcb) {
   if (!in(tcb.state, receiving)) return static_cast<uint16_t>(distance(tcb.rcv.nxt, tcb.rcv.adv) >> tcb.rcv_wscale);
   Seq limit = tcb.rcv.nxt + free_buffer(tcb);
   Seq edge = tcb.rcv.adv;
-  bool short_of_nodes = cx.nodes.free_count() < cx.nodes.capacity() / 8;  // law 8: no window is opened
   uint32_t worth = std::min<uint32_t>(tcb.mss, tcb.receive_buffer / 2);
   // With a window that is far from shut any growth may ride along: no sender sees a silly window.
   bool wide = distance(tcb.rcv.nxt, edge) >= 2u * tcb.mss;
-  if (!short_of_nodes && after(limit, edge) && (wide || distance(edge, limit) >= worth)) edge = limit;
+  if (cx.may_open_window() && after(limit, edge) && (wide || distance(edge, limit) >= worth)) edge = limit;
   uint32_t window = distance(tcb.rcv.nxt, edge);
   uint32_t unit = (1u << tcb.rcv_wscale) - 1;
   uint32_t field = (window + unit) >> tcb.rcv_wscale;

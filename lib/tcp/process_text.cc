@@ -36,7 +36,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
     outcome.fate = Fate::gone;
     return;
   }
-  if (cx.nodes.free_count() == 0) {  // law 8: new text is dropped as if the network had lost it
+  if (!cx.may_take_text()) {  // law 8: new text is dropped as if the network had lost it
     cx.count(Count::drop_no_memory);
     return;
   }

@@ -26,6 +26,13 @@ void chain_to_application(Context& cx, Tcb& tcb, uint32_t index) {
 
 Seq end_of(const Node& node) { return node.seq + node.slice.length; }
 
+// Received text that nobody was told of.
+void drop_node(Context& cx, uint32_t index) {
+  --cx.received_held;
+  cx.release->push(cx.nodes[index].slice.packet);
+  cx.nodes.give(index);
+}
+
 void cut_front(Slice& slice, uint32_t bytes) {
   slice.offset = static_cast<uint16_t>(slice.offset + bytes);
   slice.length = static_cast<uint16_t>(slice.length - bytes);
@@ -46,6 +53,7 @@ void remember_recent(Tcb& tcb, Seq seq) {
 }  // namespace
 
 void append_text(Context& cx, Tcb& tcb, const Slice& text) {
+  ++cx.received_held;
   uint32_t index = cx.nodes.take();
   cx.nodes[index].slice = text;
   chain_to_application(cx, tcb, index);
@@ -53,8 +61,7 @@ void append_text(Context& cx, Tcb& tcb, const Slice& text) {
 }
 
 bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
-  // Law 8: short of buffers, out-of-order text is the first thing not to be kept.
-  if (tcb.out_count >= cx.params.out_of_order_limit || cx.nodes.free_count() < cx.nodes.capacity() / 4) {
+  if (tcb.out_count >= cx.params.out_of_order_limit || !cx.may_keep_out_of_order()) {
     cx.count(Count::drop_out_of_order_limit);
     return false;
   }
@@ -76,8 +83,7 @@ bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
   // What the new text covers wholly is given back; what it covers in part keeps its bytes.
   while (after_it != no_index && before_eq(end_of(cx.nodes[after_it]), end)) {
     uint32_t next = cx.nodes[after_it].next;
-    cx.give_back(cx.nodes[after_it].slice);
-    cx.nodes.give(after_it);
+    drop_node(cx, after_it);
     --tcb.out_count;
     after_it = next;
   }
@@ -92,6 +98,7 @@ bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
   else
     cx.nodes[before_it].next = index;
   ++tcb.out_count;
+  ++cx.received_held;
   cx.count(Count::out_of_order);
   return true;
 }
@@ -106,8 +113,7 @@ uint32_t take_in_order(Context& cx, Tcb& tcb) {
     --tcb.out_count;
     uint32_t known = distance(node.seq, tcb.rcv.nxt);
     if (known >= node.slice.length) {
-      cx.give_back(node.slice);
-      cx.nodes.give(index);
+      drop_node(cx, index);
       continue;
     }
     cut_front(node.slice, known);
@@ -123,10 +129,9 @@ uint32_t take_in_order(Context& cx, Tcb& tcb) {
 void drop_received(Context& cx, Tcb& tcb) {
   for (uint32_t index = tcb.text_head; index != no_index;) {
     uint32_t next = cx.nodes[index].next;
-    cx.release->push(cx.nodes[index].slice.packet);
     tcb.charged -= cx.nodes[index].slice.length;
     --tcb.charged_packets;
-    cx.nodes.give(index);
+    drop_node(cx, index);
     index = next;
   }
   tcb.text_head = tcb.text_tail = no_index;
@@ -136,8 +141,7 @@ void drop_received(Context& cx, Tcb& tcb) {
 void drop_out_of_order(Context& cx, Tcb& tcb) {
   for (uint32_t index = tcb.out_head; index != no_index;) {
     uint32_t next = cx.nodes[index].next;
-    cx.release->push(cx.nodes[index].slice.packet);
-    cx.nodes.give(index);
+    drop_node(cx, index);
     index = next;
   }
   tcb.out_head = no_index;

@@ -117,7 +117,7 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
 }
 
 Outcome segment_arrives(Context& cx, Tcb& tcb, const Segment& seg) {
-  if (as_predicted(tcb, seg) && tcb.out_head == no_index && cx.nodes.free_count() > 0)
+  if (as_predicted(tcb, seg) && tcb.out_head == no_index && cx.may_take_text())
     return fast_path(cx, tcb, seg);
   if (tcb.is(keepalive_on)) {
     tcb.last_received = cx.now;

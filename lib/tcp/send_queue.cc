@@ -6,7 +6,17 @@ namespace millrace::tcp {
 using wire::after_eq;
 using wire::distance;
 
+namespace {
+void drop_node(Context& cx, uint32_t index) {
+  const Slice& slice = cx.nodes[index].slice;
+  if (!slice.lent()) --cx.own_slices;
+  cx.give_back(slice);
+  cx.nodes.give(index);
+}
+}  // namespace
+
 void queue_text(Context& cx, Tcb& tcb, const Slice& slice) {
+  if (!slice.lent()) ++cx.own_slices;
   uint32_t index = cx.nodes.take();
   Node& node = cx.nodes[index];
   node = {slice, no_index, tcb.end};
@@ -25,8 +35,7 @@ void drop_acknowledged(Context& cx, Tcb& tcb, Seq una) {
     Node& node = cx.nodes[index];
     if (wire::after(node.seq + node.slice.length, una)) break;
     uint32_t next = node.next;
-    cx.give_back(node.slice);
-    cx.nodes.give(index);
+    drop_node(cx, index);
     if (tcb.send_next == index) tcb.send_next = next;
     index = next;
   }
@@ -47,8 +56,7 @@ void seek_next(Context& cx, Tcb& tcb) {
 void drop_send_queue(Context& cx, Tcb& tcb) {
   for (uint32_t index = tcb.send_head; index != no_index;) {
     uint32_t next = cx.nodes[index].next;
-    cx.give_back(cx.nodes[index].slice);
-    cx.nodes.give(index);
+    drop_node(cx, index);
     index = next;
   }
   tcb.send_head = tcb.send_tail = tcb.send_next = no_index;

@@ -25,11 +25,15 @@ void queue_fin(Context& cx, Tcb& tcb) {
 Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   if (!in(tcb.state, send_states) || tcb.is(fin_queued)) return Event::closing;
   uint32_t bytes = 0;
-  for (uint32_t i = 0; i < request.slice_count; ++i) bytes += request.slices[i].length;
+  uint32_t own = 0;
+  for (uint32_t i = 0; i < request.slice_count; ++i) {
+    bytes += request.slices[i].length;
+    own += request.slices[i].lent() ? 0 : 1;
+  }
   uint32_t queued = distance(tcb.snd.una, tcb.end);
   // Once one was refused all are, until the application has seen that and was told `writable`: otherwise one that was
   // on its way, or is smaller, would overtake it.
-  if (tcb.is(was_full) || queued + bytes > tcb.send_limit || cx.nodes.free_count() < request.slice_count) {
+  if (tcb.is(was_full) || queued + bytes > tcb.send_limit || !cx.may_queue_own(own)) {
     tcb.set(was_full);
     return Event::full;
   }
@@ -56,7 +60,7 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
 void check_writable(Context& cx, Tcb& tcb) {
   if (!tcb.is(was_full) || tcb.full_unread > 0) return;
   if (distance(tcb.snd.una, tcb.end) > tcb.send_limit / 2) return;  // an ACK will bring us here again
-  if (cx.nodes.free_count() < cx.nodes.capacity() / 16) {
+  if (!cx.may_queue_own(cx.nodes.capacity() / 16)) {
     cx.arm(tcb, cx.now + milliseconds(1));  // the shortage is not this connection's: no ACK need come
     return;
   }

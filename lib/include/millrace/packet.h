@@ -29,6 +29,7 @@ struct Slice {
   static constexpr uint32_t own_buffer = 0xffffffff;
   static constexpr uint32_t registered = 0xfffffffe;
 
+  bool lent() const { return origin < registered; }
   const uint8_t* data() const { return packet.handle + offset; }
   uint8_t* mutable_data() { return packet.handle + offset; }
   std::span<const uint8_t> bytes() const { return {data(), length}; }
