@@ -177,7 +177,8 @@ struct Decision {
 };
 
 // May the next segment leave now, and how long is it?
-Decision decide(const Tcb& tcb) {
+// `cut`: the one before was cut short for having too many slices; what is left of it waits for nothing.
+Decision decide(const Tcb& tcb, bool cut) {
   Decision d;
   uint32_t unsent = before(tcb.snd.nxt, tcb.end) ? distance(tcb.snd.nxt, tcb.end) : 0;
   bool fin_left = tcb.is(fin_queued) && !after(tcb.snd.nxt, tcb.end);
@@ -194,7 +195,7 @@ Decision decide(const Tcb& tcb) {
   bool resent = before(tcb.snd.nxt, tcb.snd.max);
   bool whole = d.len == unsent;
   // Sender's silly window avoidance (RFC9293-MUST-38) and Nagle (RFC9293-SHLD-7, RFC9293-MUST-17).
-  bool now = resent || (whole && (tcb.is(no_delay) || flight == 0)) || d.len >= tcb.max_wnd / 2;
+  bool now = resent || cut || (whole && (tcb.is(no_delay) || flight == 0)) || d.len >= tcb.max_wnd / 2;
   if (!now) d.len = 0;
   return d;
 }
@@ -233,8 +234,9 @@ bool output(Context& cx, Tcb& tcb, Emission& out) {
     if (tcb.snd.una == tcb.snd.max && cx.now - tcb.last_sent > microseconds(tcb.rtt.rto) &&
         cx.params.restart_after_idle)
       cc_idle(tcb, cx.params);
+    bool cut = false;
     for (uint32_t sent = 0;; ++sent) {
-      Decision d = decide(tcb);
+      Decision d = decide(tcb, cut);
       if (d.len == 0 && !d.fin) break;
       if (sent == limits::quantum_segments || !room_left(out)) {
         done = false;
@@ -242,7 +244,9 @@ bool output(Context& cx, Tcb& tcb, Emission& out) {
       }
       Seq seq = tcb.snd.nxt;
       bool resent = before(seq, tcb.snd.max);
-      tcb.snd.nxt += emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
+      uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
+      tcb.snd.nxt += used;
+      cut = used < d.len;
       if (resent) {
         cx.count(Count::retransmitted);
       } else if (!tcb.is(timing)) {  // RFC6298-3b: one sample a round trip
