@@ -45,11 +45,15 @@ void ChannelHost::call(const Application& application) {
   ++channel.turn_;
 }
 
+void ChannelHost::look() {
+  channel.events_.refresh_head();
+}
+
 void ChannelHost::reclaim() {
   Ring<Event>& ring = channel.events_;
-  ring.refresh_head();
   uint32_t head = ring.head_copy();
   if (reclaimed == head) return;
+  stack::requests_wait(worker.stack(), number, channel.requests_.available() != 0 || !spilled_.empty());
   for (; reclaimed != head; ++reclaimed) {
     worker.ensure_release_room();
     stack::reclaim(worker.stack(), ring.slot(reclaimed), worker.output());

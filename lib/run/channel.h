@@ -29,7 +29,8 @@ struct ChannelHost {
   // One turn of an inline application.
   void call(const Application& application);
   // Takes over the slots that the application has given back.
-  void reclaim();
+  void look();     // how far the application has read, before its requests are taken
+  void reclaim();  // what lies before that point
   // Gives waiting requests to the core, limits::requests_per_turn at most. Returns how many.
   uint32_t take_requests();
   // The end: nobody reads the ring any more; what is in it counts as read.

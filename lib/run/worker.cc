@@ -93,8 +93,9 @@ bool Worker::turn(const Application& application) {
   for (auto& channel : channels_) {
     channel->publish();
     if (channel->is_inline && application) channel->call(application);
-    channel->reclaim();
+    channel->look();
     requests += channel->take_requests();
+    channel->reclaim();
   }
   stack::transmit(*stack_, tx_.room(), out_);
   for (auto& channel : channels_) channel->publish();
@@ -168,8 +169,9 @@ bool Worker::drain_step() {
     channel->end();
     channel->publish();
     channel->read_all();
-    channel->reclaim();
+    channel->look();
     requests += channel->take_requests();
+    channel->reclaim();
   }
   flush();
   turn({});
@@ -182,6 +184,7 @@ uint32_t Worker::leave() {
   for (auto& channel : channels_) {
     channel->end();
     channel->read_all();
+    channel->look();
     channel->reclaim();
   }
   flush();

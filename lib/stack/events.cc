@@ -98,6 +98,8 @@ void deliver(Stack& s, Output& out) {
   }
 }
 
+void requests_wait(Stack& s, uint32_t channel, bool waiting) { s.cx.requests_waiting[channel] = waiting; }
+
 void reclaim(Stack& s, const Event& event, Output& out) {
   s.cx.release = &out.release;
   if (event.kind == Event::failed && event.reason == Event::full) {

@@ -100,9 +100,11 @@ void request(Stack& stack, uint32_t channel, std::span<const Request> requests, 
 // application that does not read its events gets there.
 bool requests_blocked(const Stack& stack, uint32_t channel);
 
-// Events that the application has advanced past: buffers that it did not keep go back. To be called after request()
-// has taken what the application had asked before it advanced: a refused send stays refused until its `failed` is read.
+// Events that the application has advanced past: buffers that it did not keep go back.
 void reclaim(Stack& stack, const Event& event, Output& out);
+// Said before reclaim(): are there requests that the application made before it advanced past those events, and that
+// request() has not been given yet? A connection's sends stay refused until its `failed` is read and these are served.
+void requests_wait(Stack& stack, uint32_t channel, bool waiting);
 
 // Writes pending events to the ports' free places. receive() and transmit() end with it.
 void deliver(Stack& stack, Output& out);

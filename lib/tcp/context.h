@@ -50,6 +50,7 @@ struct Context {
   // that both have too much to send still receive.
   uint32_t received_held = 0;
   uint32_t own_slices = 0;
+  bool requests_waiting[limits::channels] = {};  // requests that were made before events were read are yet to be served
   Counters counters;
   SipKey isn_secret;
   uint32_t core = 0;

@@ -60,8 +60,8 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
 void check_writable(Context& cx, Tcb& tcb) {
   if (!tcb.is(was_full) || tcb.full_unread > 0) return;
   if (distance(tcb.snd.una, tcb.end) > tcb.send_limit / 2) return;  // an ACK will bring us here again
-  if (!cx.may_queue_own(cx.nodes.capacity() / 16)) {
-    cx.arm(tcb, cx.now + milliseconds(1));  // the shortage is not this connection's: no ACK need come
+  if (!cx.may_queue_own(cx.nodes.capacity() / 16) || cx.requests_waiting[tcb.channel]) {
+    cx.arm(tcb, cx.now + milliseconds(1));  // what it waits for is not this connection's: no ACK need come
     return;
   }
   tcb.clear(was_full);

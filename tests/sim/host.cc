@@ -110,7 +110,7 @@ void Host::run_application(Application& application) {
     taken += n;
   }
   asked_.erase(asked_.begin(), asked_.begin() + static_cast<ptrdiff_t>(taken));
-  if (!asked_.empty()) return;
+  requests_wait(*stack, 0, !asked_.empty());
   for (; reclaimed_ != consumed_; ++reclaimed_, ++port.end) reclaim(*stack, ring_[reclaimed_ & port.mask], out_);
 }
 

@@ -19,20 +19,20 @@
 namespace millrace {
 
 struct Listen {
-  Ipv4Address address;    // unspecified: all of the endpoint's
+  Ipv4Address address{};  // unspecified: all of the endpoint's
   uint16_t port = 0;
   uint64_t token = 0;     // in `listening` and, until `set`, in the events of accepted connections
   uint32_t backlog = 1024;  // accepted connections that the application has not been told of yet
-  Options options;
+  Options options{};
 };
 
 struct Connect {
-  Ipv4Address address;
+  Ipv4Address address{};
   uint16_t port = 0;
-  Ipv4Address local;      // unspecified: the endpoint's first (RFC9293-MUST-43, -44)
+  Ipv4Address local{};    // unspecified: the endpoint's first (RFC9293-MUST-43, -44)
   uint16_t local_port = 0;  // 0: one is chosen
   uint64_t token = 0;     // the application's own, in every event of the connection
-  Options options;
+  Options options{};
 };
 
 class Channel {

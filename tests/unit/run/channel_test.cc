@@ -58,6 +58,7 @@ void request(Stack& stack, uint32_t channel, std::span<const Request> requests, 
     core.pending.push_back(event);
   }
 }
+void requests_wait(Stack&, uint32_t, bool) {}
 void reclaim(Stack&, const Event& event, Output&) {
   core.reclaimed.push_back(event);
 }
@@ -131,6 +132,7 @@ TEST_F(ChannelTest, events_arrive_in_order_through_a_ring_of_two) {
     deliver();
     EXPECT_LE(channel().events().size(), 2u);
     for (Event& event : channel().events()) EXPECT_EQ(event.token, expected++);
+    host().look();
     host().reclaim();
   }
   ASSERT_EQ(core.reclaimed.size(), 9u);
@@ -146,6 +148,7 @@ TEST_F(ChannelTest, a_slot_is_not_reused_before_it_is_reclaimed) {
   for (Event& event : channel().events()) EXPECT_NE(event.token, 3u);
   deliver();  // given back, not reclaimed yet
   EXPECT_EQ(core.pending.size(), 1u);
+  host().look();
   host().reclaim();
   deliver();
   EXPECT_TRUE(core.pending.empty());
@@ -163,6 +166,7 @@ TEST_F(ChannelTest, a_kept_buffer_is_not_in_the_reclaimed_event) {
     if (first) event.keep();
     first = false;
   }
+  host().look();
   host().reclaim();
   ASSERT_EQ(core.reclaimed.size(), 2u);
   EXPECT_FALSE(core.reclaimed[0].packet);
@@ -201,6 +205,7 @@ TEST_F(ChannelTest, an_application_that_answers_before_it_reads_cannot_deadlock)
       seen += event.kind == Event::failed;
       for (int i = 0; i < 3 && made < 300; ++i) channel().close(ConnectionId{made++});
     }
+    host().look();
     host().reclaim();
     host().take_requests();
   }
