@@ -8,7 +8,7 @@
 namespace millrace::sim {
 namespace {
 
-constexpr uint64_t most_turns = 300'000;
+constexpr uint64_t most_turns = 3'000'000;
 constexpr Duration liveness = seconds(1800);  // after the faults end: some backoffs of at most two minutes
 
 void print_state(const Host& host, const Peer& peer, const char* who) {
