@@ -137,7 +137,9 @@ void emit_first_again(Context& cx, Tcb& tcb, Emission& out) {
   tcb.clear(resend_una | timing);  // RFC6298-3a
   if (tcb.snd.una == tcb.snd.max) return;
   uint32_t from = tcb.send_head;
-  uint32_t len = before(tcb.snd.una, tcb.end) ? std::min<uint32_t>(tcb.mss, distance(tcb.snd.una, tcb.end)) : 0;
+  // Nothing new goes along: SND.MAX would not know of it.
+  Seq sent_text = wire::earlier(tcb.snd.max, tcb.end);
+  uint32_t len = before(tcb.snd.una, sent_text) ? std::min<uint32_t>(tcb.mss, distance(tcb.snd.una, sent_text)) : 0;
   emit_text(cx, tcb, out, from, tcb.snd.una, len, tcb.is(fin_sent));
   cx.count(Count::retransmitted);
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));

@@ -32,7 +32,11 @@ class Host {
 
   // One turn at `now`: frames that have arrived on `in`, then the application, then what leaves goes to `out`.
   void turn(Instant now, Link& in, Link& out, bool faulty, Application& application);
-  Instant next() const { return next_deadline(*stack); }
+  Instant next() const { return unread() ? std::min(next_deadline(*stack), now + microseconds(100)) : next_deadline(*stack); }
+  // Events that the application has not seen yet, in the ring or waiting for room in it.
+  bool unread() const {
+    return reclaimed_ != out_.events[0].next || !stack->failed[0].empty() || !stack->cx.pending[0].empty() || !asked_.empty();
+  }
 
   void ask(const Request& request);  // within a turn
   Slice buffer(uint32_t length);     // empty when none is free

@@ -30,6 +30,21 @@ void print_state(const Host& host, const Peer& peer, const char* who) {
   std::printf("\n");
 }
 
+// What one end has received, the other has sent.
+void check_pair(const stack::Stack& receiver, const stack::Stack& sender) {
+  for (uint32_t i = 0; i < receiver.cx.tcbs.capacity(); ++i) {
+    const tcp::Tcb& r = receiver.cx.tcbs[i];
+    if (!tcp::in(r.state, tcp::synchronized)) continue;
+    wire::FlowKey key{r.key.remote, r.key.local, r.key.remote_port, r.key.local_port, 4};
+    stack::Number n = sender.find(sender.tag_of(key), key);
+    if (!n || n.kind() != stack::Kind::tcb) continue;
+    const tcp::Tcb& s = sender.cx.tcbs[n.index()];
+    if (s.iss != r.irs) continue;  // another incarnation
+    if (wire::after(r.rcv.nxt, s.snd.max)) throw Broken{"received beyond the highest sent"};
+    if (wire::after(s.snd.una, r.rcv.nxt)) throw Broken{"acknowledged without having been received"};
+  }
+}
+
 }  // namespace
 
 Result run_world(uint64_t seed, uint64_t until, bool trace) {
@@ -47,7 +62,9 @@ Result run_world(uint64_t seed, uint64_t until, bool trace) {
       bool faulty = now < start + plan.faults_end;
       client.turn(now, to_client, to_server, faulty, client_app);
       server.turn(now, to_server, to_client, faulty, server_app);
-      bool done = client_app.done() && server_app.done();
+      check_pair(*client.stack, *server.stack);
+      check_pair(*server.stack, *client.stack);
+      bool done = client_app.done() && server_app.done() && !client.unread() && !server.unread();
       // TIME-WAIT ends in its own time; everything else must have come back.
       if (done && stack::gauges(*client.stack).time_wait == 0 && stack::gauges(*server.stack).time_wait == 0 &&
           to_server.empty() && to_client.empty() && stack::gauges(*client.stack).connections == 0 &&

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// millrace-load as its users see it: what it exits with, what it prints, what its JSON says.
+//
+//   load_test PROGRAM
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+
+namespace {
+
+using Json = nlohmann::json;
+
+std::string program;
+
+struct Outcome {
+  int exit_code;
+  std::string output;
+};
+
+// `redirection` chooses what of the output is kept.
+Outcome run(const std::string& arguments, const std::string& redirection = "2>&1") {
+  std::string command = "'" + program + "' " + arguments + " " + redirection;
+  FILE* pipe = popen(command.c_str(), "r");
+  Outcome outcome{-1, {}};
+  if (pipe == nullptr) return outcome;
+  char buffer[4096];
+  while (size_t n = fread(buffer, 1, sizeof buffer, pipe)) outcome.output.append(buffer, n);
+  int status = pclose(pipe);
+  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+// Runs `pair` to the end and reads its JSON.
+Json measure(const std::string& arguments) {
+  std::string file = testing::TempDir() + "millrace_load_" + std::to_string(getpid()) + ".json";
+  Outcome outcome = run("pair " + arguments + " --json " + file);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("packet buffers are back"), std::string::npos) << outcome.output;
+  std::ifstream in(file);
+  Json json = Json::parse(in, nullptr, false);
+  unlink(file.c_str());
+  EXPECT_FALSE(json.is_discarded()) << outcome.output;
+  return json;
+}
+
+void expect_latencies(const Json& latencies) {
+  double last = 0;
+  for (const char* name : {"min", "p50", "p90", "p99", "p99_9", "p99_99", "max"}) {
+    ASSERT_TRUE(latencies.contains(name)) << name;
+    EXPECT_GE(latencies[name].get<double>(), last) << name;
+    last = latencies[name];
+  }
+  EXPECT_GT(latencies["mean"].get<double>(), 0);
+}
+
+// What holds for every run without faults.
+void expect_sound(const Json& json, const std::string& workload, uint64_t requests, uint64_t cores) {
+  EXPECT_EQ(json["workload"], workload);
+  EXPECT_EQ(json["mode"], "pair");
+  EXPECT_EQ(json["requests"], requests);
+  EXPECT_GT(json["duration_s"].get<double>(), 0);
+  EXPECT_GT(json["requests_per_second"].get<double>(), 0);
+  EXPECT_GT(json["bytes_sent_per_second"].get<double>(), 0);
+  EXPECT_GT(json["bytes_received_per_second"].get<double>(), 0);
+  expect_latencies(json["latency_us"]);
+  for (const char* name : {"refused", "reset", "timed_out", "unreachable", "protocol"})
+    EXPECT_EQ(json["errors"].at(name), 0) << name;
+  EXPECT_EQ(json["port_wait"], 0);
+  const Json& tcp = json["tcp"];
+  for (const char* name : {"segments_sent", "retransmitted", "resets_sent", "drop_tcp_checksum"})
+    EXPECT_EQ(tcp.at(name).get<uint64_t>(),
+              tcp["client"].at(name).get<uint64_t>() + tcp["server"].at(name).get<uint64_t>());
+  EXPECT_EQ(tcp["resets_sent"], 0);
+  EXPECT_EQ(tcp["drop_tcp_checksum"], 0);
+  ASSERT_EQ(json["cores"].size(), cores);
+  for (const Json& core : json["cores"]) {
+    EXPECT_GT(core.at("cycles_per_request").get<double>(), 0);
+    EXPECT_GT(core.at("useful_percent").get<double>(), 0);
+    EXPECT_TRUE(core.contains("core"));
+  }
+}
+
+struct Case {
+  int size;
+  unsigned cores;
+  std::string arguments() const {
+    return " --size " + std::to_string(size) + " --cores " + std::to_string(cores);
+  }
+};
+std::string name_of(const testing::TestParamInfo<Case>& info) {
+  return "size_" + std::to_string(info.param.size) + "_cores_" + std::to_string(info.param.cores);
+}
+
+class Load : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    if (GetParam().cores > std::thread::hardware_concurrency()) GTEST_SKIP() << "needs two CPUs";
+  }
+};
+
+TEST_P(Load, rps) {
+  constexpr uint64_t requests = 20'000;
+  Json json = measure("--requests 20000" + GetParam().arguments());
+  expect_sound(json, "rps", requests, GetParam().cores);
+  EXPECT_EQ(json["connections"], 64);
+  EXPECT_EQ(json["connections_per_second"], 0);
+  // An answer carries the ACK of what it answers, as long as both ends have their turns in time.
+  if (GetParam().cores == 1 && GetParam().size < 1000) {
+    EXPECT_LT(json["tcp"]["pure_acks_sent"].get<uint64_t>(), requests / 100);
+    EXPECT_LT(json["tcp"]["segments_sent"].get<uint64_t>(), 2 * requests + requests / 50);
+  }
+}
+
+TEST_P(Load, cps_closed_by_the_client) {
+  Json json = measure("--workload cps --close-first client --requests 20000" + GetParam().arguments());
+  expect_sound(json, "cps", 20'000, GetParam().cores);
+  EXPECT_EQ(json["connections"], 20'000);
+  EXPECT_GT(json["connections_per_second"].get<double>(), 0);
+  expect_latencies(json["connect_latency_us"]);
+  EXPECT_EQ(json["tcp"]["client"]["time_wait_entered"], 20'000);
+  EXPECT_EQ(json["tcp"]["server"]["time_wait_entered"], 0);
+}
+
+TEST_P(Load, cps_closed_by_the_server) {
+  Json json = measure("--workload cps --close-first server --requests 20000" + GetParam().arguments());
+  expect_sound(json, "cps", 20'000, GetParam().cores);
+  EXPECT_EQ(json["connections"], 20'000);
+  EXPECT_EQ(json["tcp"]["client"]["time_wait_entered"], 0);
+  EXPECT_EQ(json["tcp"]["server"]["time_wait_entered"], 20'000);
+}
+
+INSTANTIATE_TEST_SUITE_P(sizes, Load,
+                         testing::Values(Case{1, 1}, Case{64, 1}, Case{5000, 1}, Case{1, 2}, Case{64, 2},
+                                         Case{5000, 2}),
+                         name_of);
+
+TEST(LoadOf, text_longer_than_a_slice) {
+  Json json = measure("--requests 500 --size 200000 --connections 3");
+  expect_sound(json, "rps", 500, 1);
+}
+
+TEST(LoadOf, ports_that_are_used_again_within_time_wait) {
+  // Ports enough for a moment only: each is used several times, first by the client's own records...
+  Json client = measure(
+      "--workload cps --requests 200000 --client-addresses 1 --server-ports 1 --time-wait-records 65536");
+  expect_sound(client, "cps", 200'000, 1);
+  EXPECT_EQ(client["tcp"]["client"]["time_wait_recycled_early"], 0);
+  EXPECT_GE(client["tcp"]["client"]["time_wait_taken_over"].get<uint64_t>(), 200'000 - 64'512);
+  // ...then by SYNs that meet the server's.
+  Json server = measure(
+      "--workload cps --close-first server --requests 200000 --client-addresses 1 --server-ports 1"
+      " --time-wait-records 65536");
+  expect_sound(server, "cps", 200'000, 1);
+  EXPECT_EQ(server["tcp"]["server"]["time_wait_recycled_early"], 0);
+  EXPECT_GE(server["tcp"]["server"]["time_wait_reopened"].get<uint64_t>(), 200'000 - 64'512);
+}
+
+TEST(LoadOf, more_connects_than_ports_wait_and_go_on) {
+  Outcome outcome =
+      run("pair --workload cps --requests 100000 --connections 70000 --client-addresses 1 --server-ports 1");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("100000 connections"), std::string::npos) << outcome.output;
+  EXPECT_EQ(outcome.output.find(" 0 waits for a port"), std::string::npos) << outcome.output;
+}
+
+TEST(LoadOf, the_ports_are_told_at_the_start) {
+  Outcome outcome = run("pair --requests 1", "2>/dev/null");
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.output.rfind("64 pools of 64512 ports: 4128768 local ports\n", 0), 0u) << outcome.output;
+}
+
+TEST(LoadOf, an_interrupt_ends_it_early_with_the_summary) {
+  std::string shell = "pair --duration 1m & pid=$!; sleep 1.5; kill -INT $pid; wait $pid";
+  Outcome outcome = run(shell, "");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("p99.9"), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find("packet buffers are back"), std::string::npos) << outcome.output;
+}
+
+// --- wrong use ---
+
+class WrongUse : public testing::TestWithParam<const char*> {};
+
+TEST_P(WrongUse, is_one_line_and_exit_code_2) {
+  Outcome outcome = run(GetParam(), "2>&1 >/dev/null");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
+  EXPECT_EQ(outcome.output.rfind("millrace-load: ", 0), 0u) << outcome.output;
+  EXPECT_EQ(run(GetParam(), "2>/dev/null").output, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(arguments, WrongUse,
+                         testing::Values("", "nonsense", "pair --nonsense", "pair nonsense",
+                                         "pair --workload bulk", "pair --close-first nobody",
+                                         "pair --close-first server", "pair --connections 0",
+                                         "pair --connections many", "pair --connections -1", "pair --size 0",
+                                         "pair --size 2000000", "pair --duration", "pair --duration 0",
+                                         "pair --duration 5x", "pair --duration 1.2.3", "pair --requests 0",
+                                         "pair --cores 3", "pair --time-wait soon", "pair --syn-retries 300",
+                                         "pair --client-addresses 0", "pair --server-ports 5",
+                                         "pair --client-addresses 1 --server-ports 1 --connections 100000",
+                                         "pair --json /no/such/place/report.json", "pair --lcore 9999"));
+
+TEST(LoadOf, help_is_no_error) {
+  Outcome outcome = run("pair --help", "2>/dev/null");
+  EXPECT_EQ(outcome.exit_code, 0);
+  for (const char* word : {"--workload", "--connections", "--json", "Latency runs from"})
+    EXPECT_NE(outcome.output.find(word), std::string::npos) << word;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s PROGRAM\n", argv[0]);
+    return 2;
+  }
+  program = argv[1];
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/conformance/harness.h"
+
+#include <algorithm>
+
+#include "tcp/check_tcb.h"
+#include "wire/build.h"
+
+namespace millrace::conformance {
+namespace {
+
+constexpr uint32_t headroom = 128;
+constexpr Duration tick = nanoseconds(uint64_t{1} << timer::Wheel::tick_shift);
+
+stack::Config config_for_tests() {
+  stack::Config c;
+  c.core = 1;
+  c.max_connections = 64;
+  c.max_half_open = 8;
+  c.max_time_wait = 16;
+  c.max_listeners = 8;
+  c.max_port_pools = 4;
+  c.max_neighbors = 8;
+  c.held_limit = 1024;
+  c.local = {Net::own, 1, 24};
+  c.gateway = ipv4(10, 0, 0, 254);
+  c.mac = Net::own_mac;
+  c.first_port = 40000;
+  c.last_port = 40063;
+  c.secret = {1, 2};
+  c.tcp.receive_buffer = 65535;
+  return c;
+}
+
+wire::Mac mac_of(Ipv4Address ip) { return {{2, 0, 0, 0, 0, static_cast<uint8_t>(ip.value)}}; }
+
+#define FAIL_HERE ADD_FAILURE_AT(at.file, at.line)
+
+}  // namespace
+
+Net::Net(const Change& change, uint32_t ring) : now(Instant{} + seconds(1000)), config(config_for_tests()) {
+  if (change) change(config);
+  start_ = now;
+  memory_.resize(stack::memory_size(config));
+  stack = stack::make_stack(config, memory_, now);
+  stack::attach(*stack);
+  ring_.resize(ring);
+  segments_.resize(limits::segments_per_turn);
+  slices_.resize(limits::slices_per_turn);
+  sacks_.resize(limits::segments_per_turn * limits::sack_blocks);
+  release_.resize(stack::release_capacity(config));
+  out_.segments = Batch<wire::TxSegment>{segments_};
+  out_.slices = Batch<Slice>{slices_};
+  out_.sacks = Batch<wire::SackBlock>{sacks_};
+  out_.release = Batch<PacketRef>{release_};
+  out_.events[0] = {ring_.data(), ring - 1, 0, ring};
+  frames({encode_arp(true, wire::Mac::broadcast(), peer.mac, peer.ip, own)});
+  arp.clear();
+}
+
+Net::~Net() {
+  for (const Sent& s : sent) ADD_FAILURE() << "never expected: " << to_string(s.seg) << " (wire numbers)";
+  for (const Slice& s : kept) packets_.give(s.packet.handle);
+}
+
+// --- packets ---
+
+Bytes Net::frame(const Peer& from, const Seg& seg) {
+  Seg s = seg;
+  const Learned& l = learned(from);
+  bool has_text = s.bytes.has_value();
+  std::string text = has_text ? *s.bytes : stream(s.seq + (s.flags & syn ? 1 : 0), s.length);
+  if (s.timestamps || (from.ts && s.timestamps_as_agreed)) {
+    s.timestamps = true;
+    if (!s.ts_val) s.ts_val = peer_clock();
+    if (!s.ts_ecr) s.ts_ecr = s.flags & ack_bit ? l.last_ts : 0;
+  }
+  s.seq += from.iss;
+  if (s.flags & ack_bit) s.ack += l.iss;
+  for (auto& [left, right] : s.sacks) left += l.iss, right += l.iss;
+  if (!s.window) s.window = from.window;
+  IpHeader ip;
+  ip.to = own_mac;
+  ip.from = from.mac;
+  ip.source = from.ip;
+  ip.destination = own;
+  return encode_tcp(ip, from.port, from.to, s, text);
+}
+
+void Net::burst(std::initializer_list<Seg> segs) {
+  std::vector<Bytes> all;
+  for (const Seg& seg : segs) all.push_back(frame(peer, seg));
+  frames(std::move(all));
+}
+
+void Net::frames(std::vector<Bytes> frames) { run(std::move(frames)); }
+
+Seg Net::offer(Seg s) const {
+  s.mss(peer.mss);
+  if (peer.wscale >= 0) s.wscale(static_cast<uint8_t>(peer.wscale));
+  if (peer.sack) s.sack_ok();
+  if (peer.ts) s.ts();
+  return s;
+}
+
+Seg Net::agreed(Seg s) const {
+  s.mss(static_cast<uint16_t>(config.mtu - 40));
+  uint8_t scale = 0;
+  while ((65535u << scale) < config.tcp.receive_buffer) ++scale;
+  if (peer.wscale >= 0 && config.tcp.window_scaling) s.wscale(scale);
+  if (peer.sack && config.tcp.sack) s.sack_ok();
+  if (peer.ts && config.tcp.timestamps) s.ts();
+  return s;
+}
+
+// The first difference between what was sent and what should have been; empty if there is none.
+static std::string difference(const Seg& got, const Seg& want, const std::string& text) {
+  if (got.flags != want.flags) return "flags";
+  if (got.seq != want.seq) return "sequence number";
+  if (got.ack != want.ack) return "acknowledgment number";
+  if (got.length != want.length) return "length";
+  if (*got.bytes != text) return "text";
+  if (want.window && got.window != want.window) return "window";
+  if (got.pointer != want.pointer) return "urgent pointer";
+  if (got.mss_option != want.mss_option) return "MSS option";
+  if (got.scale != want.scale) return "window scale";
+  if (got.sack_permitted != want.sack_permitted) return "SACK permitted";
+  if (got.timestamps != want.timestamps) return "timestamps option";
+  if (want.ts_ecr && got.ts_ecr != want.ts_ecr) return "TSecr";
+  if (got.sacks != want.sacks) return "SACK blocks";
+  return {};
+}
+
+void Net::expect(const Peer& to, const Seg& seg, Where at) {
+  Seg want = seg;
+  if (sent.empty()) {
+    FAIL_HERE << "nothing was sent, expected " << to_string(want);
+    return;
+  }
+  Sent packet = sent.front();
+  sent.pop_front();
+  if (packet.kind != Sent::tcp || packet.destination != to.ip || packet.destination_port != to.port ||
+      packet.source_port != to.to || packet.source != own || packet.to != to.mac) {
+    FAIL_HERE << "sent elsewhere: " << to_string(packet.seg) << ", expected " << to_string(want);
+    return;
+  }
+  const Learned& l = learned(to);
+  Seg got = packet.seg;
+  got.seq -= l.iss;
+  if (got.flags & ack_bit) got.ack -= to.iss;
+  for (auto& [left, right] : got.sacks) left -= to.iss, right -= to.iss;
+  if (!(want.flags & (rst | syn)) && to.ts && want.timestamps_as_agreed) want.timestamps = true;
+  std::string text = want.bytes ? *want.bytes : stream(want.seq + (want.flags & syn ? 1 : 0), want.length);
+  std::string wrong = difference(got, want, text);
+  // RFC7323-4.1: on every segment, the clock of the connection.
+  if (wrong.empty() && got.timestamps && *got.ts_val != static_cast<uint32_t>(packet.at.ms()) + l.ts_offset)
+    wrong = "TSval is not the clock";
+  if (!wrong.empty()) FAIL_HERE << wrong << "\n  sent     " << to_string(got) << "\n  expected " << to_string(want);
+}
+
+void Net::expect_none(Where at) {
+  for (const Sent& s : sent) FAIL_HERE << "not expected: " << to_string(s.seg) << " (wire numbers)";
+  sent.clear();
+}
+
+void Net::expect_after(Duration wait, const Seg& seg, Where at) {
+  expect_none(at);
+  Instant start = now;
+  Instant limit = start + wait + tick;
+  while (sent.empty() && now < limit) {
+    now = std::clamp(next_deadline(*stack), now, limit);
+    run({});
+  }
+  if (!sent.empty() && now < start + wait)
+    FAIL_HERE << "too early, after " << (now - start).us() << " us instead of " << wait.us();
+  if (sent.empty()) FAIL_HERE << "nothing after " << wait.us() << " us";
+  expect(seg, at);
+}
+
+void Net::silent_for(Duration wait, Where at) {
+  expect_none(at);
+  advance(wait);
+  expect_none(at);
+}
+
+// --- the application ---
+
+Request Net::on_connection(Request::Kind kind) const {
+  Request r;
+  r.kind = kind;
+  r.connection = id;
+  return r;
+}
+
+void Net::queue(const Request& request) { asked_.push_back(request); }
+void Net::call(const Request& request) {
+  queue(request);
+  run({});
+}
+
+static Request open_request(Request::Kind kind, const OpenArguments& open) {
+  Request r;
+  r.kind = kind;
+  r.token = 0x1234;
+  r.open = open;
+  return r;
+}
+
+void Net::listen(uint16_t port, const Options& options, uint32_t backlog) {
+  OpenArguments open;
+  open.local_port = port;
+  open.options = options;
+  Request r = open_request(Request::listen, open);
+  r.backlog = backlog;
+  call(r);
+  expect_event(Event::listening);
+  listening_ = true;
+}
+
+void Net::unlisten(uint16_t port) {
+  OpenArguments open;
+  open.local_port = port;
+  call(open_request(Request::unlisten, open));
+}
+
+void Net::connect(const Options& options, uint16_t local_port) {
+  OpenArguments open;
+  open.remote = peer.ip;
+  open.remote_port = peer.port;
+  open.local_port = local_port;
+  open.options = options;
+  call(open_request(Request::connect, open));
+}
+
+Request Net::send_request(const std::string& text) {
+  Request r = on_connection(Request::send);
+  for (size_t at = 0; at < text.size(); at += 1500) {
+    uint8_t* block = packets_.take();
+    ensure(block != nullptr && r.slice_count < Request::max_slices);
+    size_t n = std::min<size_t>(1500, text.size() - at);
+    std::memcpy(block + headroom, text.data() + at, n);
+    r.slices[r.slice_count++] = {PacketRef{block}, Slice::own_buffer, headroom, static_cast<uint16_t>(n)};
+  }
+  return r;
+}
+
+void Net::send(uint32_t n, bool more, bool urgent) {
+  while (n > 0) {
+    uint32_t part = std::min(n, 4500u);
+    Request r = send_request(stream(1 + queued_bytes_, part));
+    queued_bytes_ += part;
+    n -= part;
+    r.more = more || n > 0;
+    r.urgent = urgent && n == 0;
+    queue(r);
+  }
+  run({});
+}
+
+void Net::set(Setting setting, uint64_t value) {
+  Request r = on_connection(Request::set);
+  r.setting = {setting, value};
+  call(r);
+}
+
+void Net::recycle_all() {
+  for (const Slice& slice : std::exchange(kept, {})) {
+    Request r;
+    r.kind = Request::recycle;
+    r.slice_count = 1;
+    r.slices[0] = slice;
+    queue(r);
+  }
+  run({});
+}
+
+Event Net::expect_event(Event::Kind kind, Event::Reason reason, Where at) {
+  if (events.empty()) {
+    FAIL_HERE << "no event, expected " << name(kind);
+    return {};
+  }
+  Event e = events.front();
+  events.pop_front();
+  if (e.kind != kind || e.reason != reason)
+    FAIL_HERE << "event " << name(e.kind) << " (" << name(e.reason) << "), expected " << name(kind) << " ("
+              << name(reason) << ")";
+  if (kind == Event::accepted || kind == Event::connected) id = e.connection;
+  return e;
+}
+
+void Net::expect_no_event(Where at) {
+  for (const Event& e : events) FAIL_HERE << "event " << name(e.kind) << " (" << name(e.reason) << ")";
+  events.clear();
+}
+
+// --- turns ---
+
+void Net::advance(Duration d) {
+  Instant target = now + d;
+  do {
+    now = std::clamp(next_deadline(*stack), now, target);
+    run({});
+  } while (now < target);
+}
+
+bool Net::busy() const {
+  return !arp_answers_.empty() || next_deadline(*stack) <= now || !asked_.empty() ||
+         (reads && consumed_ != out_.events[0].next);
+}
+
+// A turn, and those that follow from it at the same time.
+void Net::run(std::vector<Bytes> frames) {
+  while (frames.size() > limits::rx_burst) {
+    auto end = frames.begin() + limits::rx_burst;
+    turn({frames.begin(), end});
+    frames.erase(frames.begin(), end);
+  }
+  turn(frames);
+  int limit = 10000;
+  for (; busy() && limit > 0; --limit) {
+    if (stack::requests_blocked(*stack, 0) && !reads) break;
+    turn(std::exchange(arp_answers_, {}));
+  }
+  if (limit == 0) ADD_FAILURE() << "the stack is busy for ever";
+}
+
+void Net::turn(const std::vector<Bytes>& frames) {
+  ++turns;
+  std::vector<wire::Frame> burst;
+  for (const Bytes& bytes : frames) {
+    uint8_t* block = packets_.take();
+    ensure(block != nullptr);
+    std::memcpy(block + headroom, bytes.data(), bytes.size());
+    wire::Frame f;
+    f.packet = PacketRef{block};
+    f.data = block + headroom;
+    f.length = static_cast<uint32_t>(bytes.size());
+    burst.push_back(f);
+  }
+  stack::receive(*stack, burst, now, out_);
+  if (reads) read_events();
+  size_t taken = 0;
+  while (taken < asked_.size() && !stack::requests_blocked(*stack, 0)) {
+    size_t n = std::min<size_t>(asked_.size() - taken, limits::requests_per_turn);
+    stack::request(*stack, 0, {asked_.data() + taken, n}, out_);
+    taken += n;
+  }
+  asked_.erase(asked_.begin(), asked_.begin() + static_cast<ptrdiff_t>(taken));
+  stack::EventPort& port = out_.events[0];
+  for (; reclaimed_ != consumed_; ++reclaimed_, ++port.end)
+    stack::reclaim(*stack, ring_[reclaimed_ & port.mask], out_);
+  stack::transmit(*stack, room, out_);
+  emit();
+  check();
+}
+
+void Net::read_events() {
+  stack::EventPort& port = out_.events[0];
+  for (; consumed_ != port.next; ++consumed_) {
+    Event& e = ring_[consumed_ & port.mask];
+    if (on_event) on_event(e);
+    if (e.kind == Event::received) {
+      received.append(reinterpret_cast<const char*>(e.data()), e.length);
+      if (keep) kept.push_back(e.keep());
+    } else {
+      events.push_back(e);
+    }
+  }
+}
+
+// What the peer learns of the stack's numbers, and ARP that answers itself.
+void Net::note(const Sent& packet) {
+  if (packet.kind == Sent::arp) {
+    if (packet.arp_request && answer_arp && packet.destination != own)
+      arp_answers_.push_back(encode_arp(false, own_mac, mac_of(packet.destination), packet.destination, own));
+    return;
+  }
+  if (packet.kind != Sent::tcp) return;
+  const Seg& s = packet.seg;
+  if ((s.flags & (syn | ack_bit)) == syn && packet.destination == peer.ip && packet.destination_port == peer.port)
+    peer.to = packet.source_port;
+  Learned& l = learned_[{packet.destination.value, packet.destination_port, packet.source_port}];
+  if (s.flags & syn) {
+    l.iss = s.seq;
+    if (s.timestamps) l.ts_offset = *s.ts_val - static_cast<uint32_t>(packet.at.ms());
+  }
+  if (s.timestamps) l.last_ts = *s.ts_val;
+}
+
+void Net::emit() {
+  for (const wire::TxSegment& tx : out_.segments) {
+    Bytes bytes(wire::max_header);
+    std::span<const Slice> slices{slices_.data() + tx.first_slice, tx.slice_count};
+    std::span<const wire::SackBlock> sacks{sacks_.data() + tx.first_sack, tx.sack_count};
+    bytes.resize(wire::build_header(tx, slices, sacks, config.mac, {}, bytes.data()));
+    for (const Slice& s : slices) bytes.insert(bytes.end(), s.data(), s.data() + s.length);
+    std::string error;
+    Sent packet = decode(bytes, error);
+    if (!error.empty()) ADD_FAILURE() << error << ": " << to_string(packet.seg);
+    if (bytes.size() > 14u + config.mtu) ADD_FAILURE() << "longer than the MTU: " << bytes.size();
+    packet.at = now;
+    packet.turn = turns;
+    note(packet);
+    (packet.kind == Sent::arp ? arp : sent).push_back(packet);
+  }
+  for (PacketRef p : out_.release) packets_.give(p.handle);
+  out_.clear();
+}
+
+// What must hold after each turn: every TCB is sound, and no buffer is lost (DESIGN 3, law 6).
+void Net::check() {
+  for (uint32_t i = 0; i < stack->cx.tcbs.capacity(); ++i)
+    if (const char* broken = tcp::check_tcb(stack->cx, stack->cx.tcbs[i])) ADD_FAILURE() << broken;
+  uint32_t accounted = stack::gauges(*stack).held + static_cast<uint32_t>(kept.size());
+  const stack::EventPort& port = out_.events[0];
+  for (uint32_t i = consumed_; i != port.next; ++i) accounted += ring_[i & port.mask].packet ? 1 : 0;
+  const stack::FailedQueue& failed = stack->failed[0];
+  for (uint32_t i = failed.head; i != failed.tail; ++i)
+    accounted += failed.ring[i & (failed.capacity - 1)].packet ? 1 : 0;
+  for (const Request& r : asked_)
+    accounted += r.kind == Request::send || r.kind == Request::recycle ? r.slice_count : 0;
+  if (accounted != packets_.taken())
+    ADD_FAILURE() << packets_.taken() << " buffers are out, " << accounted << " are accounted for";
+}
+
+State Net::state(const Peer& of) const {
+  wire::FlowKey key;
+  key.local = own;
+  key.remote = of.ip;
+  key.local_port = of.to;
+  key.remote_port = of.port;
+  stack::Number n = stack->find(stack->tag_of(key), key);
+  if (!n) return State::closed;
+  switch (n.kind()) {
+    case stack::Kind::tcb: return stack->cx.tcbs[n.index()].state;
+    case stack::Kind::half_open: return State::syn_received;
+    default: return State::time_wait;
+  }
+}
+
+// --- states ---
+
+void Net::syn_received_passive() {
+  if (!listening_) listen(peer.to);
+  in(offer(S(0)));
+  expect(agreed(SA(0, 1)));
+}
+
+void Net::established_passive() {
+  syn_received_passive();
+  in(A(1, 1));
+  expect_event(Event::accepted);
+  EXPECT_EQ(state(), State::established);
+}
+
+void Net::syn_sent() {
+  if (peer.port == 5000) peer.port = 80;
+  connect();
+  Seg s = S(0).mss(static_cast<uint16_t>(config.mtu - 40));
+  uint8_t scale = 0;
+  while ((65535u << scale) < config.tcp.receive_buffer) ++scale;
+  if (config.tcp.window_scaling) s.wscale(scale);
+  if (config.tcp.sack) s.sack_ok();
+  if (config.tcp.timestamps) s.ts();
+  expect(s);
+  EXPECT_EQ(state(), State::syn_sent);
+}
+
+void Net::syn_received_simultaneous() {
+  syn_sent();
+  in(offer(S(0)));
+  expect(agreed(SA(0, 1)));
+  EXPECT_EQ(state(), State::syn_received);
+}
+
+void Net::established_active() {
+  syn_sent();
+  in(offer(SA(0, 1)));
+  expect(A(1, 1));
+  expect_event(Event::connected);
+  EXPECT_EQ(state(), State::established);
+}
+
+void Net::fin_wait_1() {
+  established_passive();
+  shutdown();
+  expect(F(1, 1));
+  EXPECT_EQ(state(), State::fin_wait_1);
+}
+
+void Net::fin_wait_2() {
+  fin_wait_1();
+  in(A(1, 2));
+  EXPECT_EQ(state(), State::fin_wait_2);
+}
+
+void Net::close_wait() {
+  established_passive();
+  in(F(1, 1));
+  expect(A(1, 2));
+  expect_event(Event::peer_closed);
+  EXPECT_EQ(state(), State::close_wait);
+}
+
+void Net::closing() {
+  fin_wait_1();
+  in(F(1, 1));
+  expect(A(2, 2));
+  expect_event(Event::peer_closed);
+  EXPECT_EQ(state(), State::closing);
+}
+
+void Net::last_ack() {
+  close_wait();
+  close();
+  expect(F(1, 2));
+  EXPECT_EQ(state(), State::last_ack);
+}
+
+void Net::time_wait() {
+  fin_wait_2();
+  in(F(1, 2));
+  expect(A(2, 2));
+  expect_event(Event::peer_closed);
+  expect_event(Event::closed, Event::finished);
+  EXPECT_EQ(state(), State::time_wait);
+}
+
+void Net::enter(State s) {
+  switch (s) {
+    case State::syn_sent: return syn_sent();
+    case State::syn_received: return syn_received_passive();
+    case State::established: return established_passive();
+    case State::fin_wait_1: return fin_wait_1();
+    case State::fin_wait_2: return fin_wait_2();
+    case State::close_wait: return close_wait();
+    case State::closing: return closing();
+    case State::last_ack: return last_ack();
+    case State::time_wait: return time_wait();
+    default: return;
+  }
+}
+
+}  // namespace millrace::conformance

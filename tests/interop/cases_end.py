@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ctrl-C, wrong use, and no permission."""
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+
+from clients import connect, random_bytes, receive_to_end, round_trip
+from registry import case
+from world import END_LIMIT, RST, Failure, Watch, demand, die_with_parent
+
+
+@case("Ctrl-C with 50 open connections: each sees FIN, and it ends")
+def interrupt(world):
+    with world.echo() as echo:
+        socks = [connect() for _ in range(50)]
+        for sock in socks:
+            round_trip(sock)
+        echo.interrupt()
+        for number, sock in enumerate(socks):
+            try:
+                demand(receive_to_end(sock) == b"", f"client {number}: bytes after the end")
+            except OSError as error:
+                raise Failure(f"client {number}: {error} instead of an end of stream") from None
+            sock.close()
+        echo.ended()
+        demand(echo.end_seconds < 1, f"all peers closed, and yet the end took {echo.end_seconds:.2f} s")
+
+
+@case("SIGTERM does the same")
+def terminate(world):
+    with world.echo() as echo, connect() as sock:
+        round_trip(sock)
+        echo.interrupt()  # for the clock; a second signal follows only if the first were not SIGTERM
+        demand(receive_to_end(sock) == b"", "bytes after the end")
+
+
+@case("Ctrl-C with 50 peers that never close: RST after the grace")
+def never_closes(world):
+    with world.echo() as echo, Watch() as watch:
+        socks = [connect() for _ in range(50)]
+        for sock in socks:
+            round_trip(sock)
+        echo.interrupt()
+        echo.ended()
+        for number, sock in enumerate(socks):
+            demand(sock.recv(10) == b"", f"client {number}: bytes after the end")
+        resets = {p.target for p in watch.rest() if p.from_millrace and p.flags & RST}
+        missing = [s.getsockname()[1] for s in socks if s.getsockname()[1] not in resets]
+        demand(not missing, f"{len(missing)} of 50 connections got no RST")
+        for sock in socks:
+            sock.close()
+
+
+@case("Ctrl-C with a peer that is gone without a word")
+def gone(world):
+    with world.echo() as echo:
+        socks = [connect() for _ in range(10)]
+        for sock in socks:
+            round_trip(sock)
+        subprocess.run(["ip", "link", "set", "mr0", "down"], check=True)
+        echo.interrupt()
+        echo.ended()
+        for sock in socks:
+            sock.close()
+
+
+@case("Ctrl-C in the middle of 20 transfers")
+def under_load(world):
+    data = random_bytes(1 << 20)
+    with world.echo() as echo:
+        socks = [connect() for _ in range(20)]
+        got = 0
+        for sock in socks:
+            sock.setblocking(False)
+        live = list(socks)
+        interrupted = False
+        while live and echo.process.poll() is None:
+            readable, writable, _ = select.select(live, live, [], END_LIMIT)
+            for sock in set(readable) | set(writable):
+                try:
+                    if sock in writable:
+                        sock.send(data[:65536])
+                    if sock in readable:
+                        more = sock.recv(65536)
+                        got += len(more)
+                        if not more:
+                            live.remove(sock)
+                except BlockingIOError:
+                    pass
+                except OSError:  # a RST in the middle of data is the end, too
+                    live.remove(sock)
+            if got > 20 << 20 and not interrupted:
+                interrupted = True
+                echo.interrupt()
+        demand(interrupted, "the connections ended before Ctrl-C")
+        echo.ended()
+        for sock in socks:
+            sock.close()
+
+
+@case("Ctrl-C before anybody came")
+def idle(world):
+    with world.echo() as echo:
+        echo.stop()
+        demand(echo.end_seconds < 1, f"the end took {echo.end_seconds:.2f} s")
+
+
+def run(world, *flags, program=None, **more):
+    try:
+        return subprocess.run([program or world.program, *flags], capture_output=True, text=True, timeout=10,
+                              stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, **more)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"still running after 10 s with {' '.join(flags)}") from None
+
+
+def demand_refused(done, *words):
+    lines = done.stderr.splitlines()
+    demand(done.returncode == 2, f"exit code {done.returncode}, not 2: {done.stderr.strip()}")
+    # What it says of huge pages is said before it is known that the device will not start.
+    lines = [line for line in lines if "huge pages are not free" not in line]
+    demand(len(lines) == 1, f"{len(lines)} lines on stderr: {done.stderr!r}")
+    demand(lines[0].startswith(("millrace-echo: ", "/")), f"who says so? {lines[0]!r}")
+    for word in words:
+        demand(word in lines[0], f"no '{word}' in {lines[0]!r}")
+
+
+WRONG = {
+    "an unknown flag": (["--prot", "7"], ["--prot"]),
+    "a word too many": (["7"], ["7"]),
+    "a flag without its value": (["--port"], ["--port"]),
+    "a port of 0": (["--port", "0"], ["--port"]),
+    "a port of 65536": (["--port", "65536"], ["--port"]),
+    "a port that is a word": (["--port", "echo"], ["--port"]),
+    "an address without a length": (["--address", "10.9.0.2"], ["--address"]),
+    "an address of five parts": (["--address", "10.9.0.2.1/24"], ["--address"]),
+    "a length of 33": (["--address", "10.9.0.2/33"], ["--address"]),
+    "a broadcast address": (["--address", "10.9.0.255/24"], ["10.9.0.255"]),
+    "a multicast address": (["--address", "224.0.0.1/24"], ["224.0.0.1"]),
+    "a gateway elsewhere": (["--gateway", "10.8.0.1"], ["10.8.0.1"]),
+    "a gateway that is itself": (["--gateway", "10.9.0.2"], ["10.9.0.2"]),
+    "a CPU that is not there": (["--lcore", "4000"], ["4000"]),
+    "too few packet buffers": (["--packet-buffers", "3"], ["buffers"]),
+    "no connections": (["--max-connections", "0"], ["connections"]),
+    "a device that is not there": (["--device", "net_nothing0"], ["net_nothing0"]),
+    "an interface's name that is too long": (["--device", "net_tap0,iface=abcdefghijklmnop"], ["abcdefghijklmnop"]),
+    "a PCI device that is not there": (["--device", "0000:7f:1f.7"], ["7f:1f.7"]),
+    "an EAL option that is not there": (["--no-such-option", "--"], ["--no-such-option"]),
+}
+for name, (flags, words) in WRONG.items():
+    case(f"wrong use: {name}")(
+        lambda world, flags=flags, words=words: demand_refused(run(world, *flags), *words))
+
+
+@case("--help")
+def help_text(world):
+    done = run(world, "--help")
+    demand(done.returncode == 0 and not done.stderr, f"exit code {done.returncode}: {done.stderr}")
+    for flag in ("--device", "--address", "--gateway", "--port"):
+        demand(flag in done.stdout, f"no {flag} in the help")
+
+
+@case("no permission: one sentence that says what to do")
+def permission(world):
+    # A copy, since the build directory need not be open to everybody.
+    world.directory.chmod(0o755)
+    program = world.directory / "millrace-echo"
+    shutil.copy(world.program, program)
+    program.chmod(0o755)
+    done = run(world, "--device", "net_tap0,iface=mr0", program=str(program), user=65534, group=65534,
+               extra_groups=[], cwd="/", env={"PATH": os.environ["PATH"]})
+    demand_refused(done, "root", "sudo")
+
+
+@case("a tap whose name is taken")
+def taken(world):
+    with world.echo():
+        demand_refused(run(world, "--device", "net_tap0,iface=mr0", "--address", "10.9.0.3/24"))
