@@ -186,12 +186,11 @@ void rps(benchmark::State& state) {
       turn(server, client, blocks, now, serve);
     }
   }
+  auto sum = [&](Count c) { return static_cast<double>(client.stack->cx.counters[c] + server.stack->cx.counters[c]); };
   auto done = static_cast<double>(responses);
   state.counters["cycles"] = static_cast<double>(__builtin_ia32_rdtsc() - begin) / done;
-  uint64_t sent = client.stack->cx.counters[Count::segments_sent] + server.stack->cx.counters[Count::segments_sent];
-  state.counters["pure_acks"] =
-      static_cast<double>(client.stack->cx.counters[Count::pure_acks_sent] + server.stack->cx.counters[Count::pure_acks_sent]);
-  state.counters["segments"] = static_cast<double>(sent) / done;
+  state.counters["pure_acks"] = sum(Count::pure_acks_sent);
+  state.counters["segments"] = sum(Count::segments_sent) / done;
   state.SetItemsProcessed(static_cast<int64_t>(responses));
 }
 BENCHMARK(rps)->Arg(1)->Arg(16)->Arg(256)->Arg(4096)->Arg(65536);

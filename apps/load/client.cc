@@ -5,7 +5,9 @@
 
 namespace millrace::load {
 
-static constexpr uint32_t begin_per_turn = 64;              // what a core takes of an application in a turn
+static constexpr uint32_t begin_per_turn = 64;  // what a core takes of an application in a turn
+static constexpr uint32_t connects_at_a_time =
+    4096;  // rps: the server's half-open records are not for a flood
 static constexpr Duration connect_pause = milliseconds(1);  // until a port may have come free
 
 Client::Client(const Arguments& arguments, double cycles_per_second)
@@ -41,8 +43,9 @@ void Client::open_some(Channel& channel) {
   if (channel.now() < connect_after_) return;
   uint64_t now = read_cycles();
   for (uint32_t i = 0; i < begin_per_turn && !idle_.empty(); ++i) {
-    if (closes_each_ && begun_ == limit_) return;
+    if (closes_each_ ? begun_ == limit_ : connecting_ == connects_at_a_time) return;
     begun_ += closes_each_;
+    ++connecting_;
     uint32_t number = idle_.back();
     idle_.pop_back();
     lanes_[number] = {
@@ -68,6 +71,7 @@ void Client::connected(Channel& channel, const Event& event) {
   Lane& lane = lanes_[event.token];
   lane.connection = event.connection;
   lane.phase = Phase::ready;
+  --connecting_;
   ++tally_.opened;
   ++ready_;
   if (closes_each_) {
@@ -87,6 +91,7 @@ void Client::connect_failed(Channel& channel, const Event& event) {
   else
     event.reason == Event::unreachable ? ++tally_.errors.unreachable : ++tally_.errors.other;
   begun_ -= closes_each_;
+  --connecting_;
   free_lane(static_cast<uint32_t>(event.token));
   connect_after_ = channel.now() + connect_pause;
 }
@@ -170,10 +175,12 @@ void Client::closed(Channel& channel, const Event& event) {
     ++tally_.finished;
   else
     count_end(event.reason);
-  if (lane.phase == Phase::connecting)
+  if (lane.phase == Phase::connecting) {
+    --connecting_;
     connect_after_ = channel.now() + connect_pause;  // refused, perhaps: no storm of SYNs
-  else
+  } else {
     --ready_;
+  }
   if (closes_each_ || lane.phase == Phase::waiting) ended();
   free_lane(static_cast<uint32_t>(event.token));
 }

@@ -92,7 +92,8 @@ class Client {
   uint32_t next_address_ = 0;
   uint32_t next_port_ = 0;
   uint32_t start_next_ = 0;  // rps: lanes before it have had their first request
-  uint64_t ready_ = 0;
+  uint32_t connecting_ = 0;
+  uint64_t ready_ = 0;  // lanes with a connection
   uint64_t begun_ = 0;  // towards limit_
   uint64_t ended_ = 0;
   bool requesting_ = false;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "report.h"
 
+#include <time.h>
+
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -31,6 +33,12 @@ static std::string short_number(double value) {
   return out;
 }
 
+static double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 Report::Report(const Arguments& arguments, const Endpoint& client_end, const Endpoint& server_end,
                const Client& client, const Server& server)
     : arguments_(arguments),
@@ -42,6 +50,7 @@ Report::Report(const Arguments& arguments, const Endpoint& client_end, const End
 Report::Reading Report::read() const {
   auto retransmitted = [](const Endpoint& end) { return end.counters()[Count::retransmitted]; };
   return {read_cycles(),
+          cpu_seconds(),
           client_.tally(),
           retransmitted(client_end_) + retransmitted(server_end_),
           server_.protocol_errors(),
@@ -110,6 +119,11 @@ std::vector<Report::Core> Report::cores() const {
   return {core(arguments_.lcore, client), core(arguments_.server_lcore, server)};
 }
 
+double Report::cpu_percent() const {
+  double time = seconds_between(first_, end_) * arguments_.cores;
+  return time > 0 ? std::min(100.0, 100 * (end_.cpu_seconds - first_.cpu_seconds) / time) : 100;
+}
+
 // --- the summary ---
 
 void Report::print_latencies(const char* what, const Histogram& latencies) const {
@@ -134,6 +148,10 @@ void Report::print_summary() const {
   for (const Core& core : cores())
     std::printf("core %-4u %.0f cycles a request, %.0f %% useful\n", core.number, core.cycles_per_request,
                 core.useful_percent);
+  if (double percent = cpu_percent(); percent < 95)
+    std::printf(
+        "          (only %.0f %% of the CPU: something else runs here, and the figures are worse for it)\n",
+        percent);
   std::printf("turns     longest %.1f us (client), %.1f us (server)\n", us(end_.client.longest_turn.ns),
               us(end_.server.longest_turn.ns));
   Errors e = errors();
@@ -205,6 +223,7 @@ void Report::write_json() const {
     out["cores"].push_back({{"core", core.number},
                             {"cycles_per_request", rounded(core.cycles_per_request, 0.1)},
                             {"useful_percent", rounded(core.useful_percent, 0.1)}});
+  out["cpu_percent"] = rounded(cpu_percent(), 0.1);
   out["port_wait"] = end_.tally.port_wait;
   std::ofstream(arguments_.json) << out.dump(2) << '\n';
 }

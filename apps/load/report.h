@@ -30,6 +30,7 @@ class Report {
  private:
   struct Reading {
     uint64_t cycles = 0;
+    double cpu_seconds = 0;
     Tally tally;
     uint64_t retransmitted = 0;
     uint64_t protocol_errors = 0;  // the server's
@@ -47,6 +48,7 @@ class Report {
   double seconds_between(const Reading& from, const Reading& to) const;
   Errors errors() const;
   std::vector<Core> cores() const;
+  double cpu_percent() const;  // how much of its CPUs this process has had
   void print_latencies(const char* what, const Histogram& latencies) const;
 
   const Arguments& arguments_;

@@ -23,7 +23,7 @@ class Listeners {
     uint32_t index = no_index;
     Event::Reason refused = Event::no_reason;  // in_use or no_memory
   };
-  // 0.0.0.0 is any address. A second listener for the same address and port is refused (RFC9293-3.9.1: OPEN
+  // 0.0.0.0 is any address. A second listener for the same address and port is refused (RFC 9293 3.9.1: OPEN
   // of what is open already); any and a specific address are not the same.
   Added add(Ipv4Address local, uint16_t port);
   void remove(uint32_t index);

@@ -71,9 +71,20 @@ void arrives_time_wait(Stack& s, uint32_t index, const FlowKey& key, uint32_t ta
   answer(s, tx, out);
 }
 
+// Is this still what the table would say? A record with this key that is in use stands in the table, and nowhere else
+// does one with the same key.
+bool is_record_of(const Stack& s, Number n, const FlowKey& key) {
+  if (!n || s.key_of(n) != key) return false;
+  switch (n.kind()) {
+    case Kind::tcb: return s.cx.tcbs[n.index()].state != State::closed;
+    case Kind::half_open: return s.half_opens[n.index()].in_use;
+    default: return s.time_waits[n.index()].alive;
+  }
+}
+
 // True: the packet was kept.
-bool dispatch(Stack& s, const Segment& seg, const FlowKey& key, uint32_t tag, Output& out) {
-  Number n = s.find(tag, key);
+bool dispatch(Stack& s, const Segment& seg, const FlowKey& key, uint32_t tag, Number candidate, Output& out) {
+  Number n = is_record_of(s, candidate, key) ? candidate : s.find(tag, key);
   if (n) {
     switch (n.kind()) {
       case Kind::tcb: {
@@ -118,9 +129,13 @@ void receive(Stack& s, std::span<const wire::Frame> frames, Instant now, Output&
     tags[i] = s.tag_of(b.key[i]);
     s.flows.prefetch(tags[i]);
   }
-  for (uint32_t i = 0; i < b.segments; ++i) prefetch_record(s, s.flows.candidate(tags[i]));
+  Number candidates[limits::rx_burst];
+  for (uint32_t i = 0; i < b.segments; ++i) {
+    candidates[i] = s.flows.candidate(tags[i]);
+    prefetch_record(s, candidates[i]);
+  }
   for (uint32_t i = 0; i < b.segments; ++i)
-    if (!dispatch(s, b.segment[i], b.key[i], tags[i], out)) out.release.push(b.segment[i].packet);
+    if (!dispatch(s, b.segment[i], b.key[i], tags[i], candidates[i], out)) out.release.push(b.segment[i].packet);
   for (uint32_t i = 0; i < b.others; ++i) receive_other(s, frames[b.other[i].frame], b.other[i], out);
   deliver(s, out);
 }

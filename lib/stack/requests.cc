@@ -33,6 +33,8 @@ Tcb* find_tcb(Stack& s, ConnectionId id) {
   return tcb.generation == id.generation() && tcb.state != State::closed ? &tcb : nullptr;
 }
 
+// OPEN, passive: a place in the listener table and nothing else, so it disturbs no connection (RFC9293-MUST-41) and is
+// possible whatever state connections with this local port are in (RFC9293-MUST-42).
 void listen(Stack& s, uint32_t channel, const Request& request) {
   const OpenArguments& open = request.open;
   Ipv4Address address = open.local.is_unspecified() ? Ipv4Address{} : open.local.v4();
@@ -114,7 +116,7 @@ Chosen choose_port(Stack& s, wire::FlowKey& key) {
   return chosen;
 }
 
-// OPEN, active (RFC9293-3.10.1).
+// OPEN, active (RFC 9293 3.10.1).
 void connect(Stack& s, uint32_t channel, const Request& request) {
   const OpenArguments& open = request.open;
   wire::FlowKey key;

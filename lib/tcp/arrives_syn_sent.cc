@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SEGMENT ARRIVES in SYN-SENT (RFC 9293 3.10.7.3), and what both sides do when a handshake ends.
+// SEGMENT ARRIVES in SYN-SENT (RFC9293-3.10.7.3), and what both sides do when a handshake ends.
 #include "tcp/congestion.h"
 #include "tcp/rtt.h"
 #include "tcp/segment_arrives.h"
@@ -52,7 +52,7 @@ void establish(Context& cx, Tcb& tcb) {
     tcb.rtt.rto = std::max<uint32_t>(tcb.rtt.rto, static_cast<uint32_t>(seconds(3).us()));
   if (tcb.is(keepalive_on)) {
     tcb.last_received = cx.now;
-    tcb.keepalive_at = cx.now + cx.params.keepalive_time;
+    tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
     cx.arm(tcb, tcb.keepalive_at);
   }
   cx.count(Count::established);

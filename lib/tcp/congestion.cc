@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RFC 5681 with byte counting (RFC 3465, L = 2), and the fixed window of Congestion::none.
+// RFC 5681 (RFC9293-MUST-19) with byte counting (RFC 3465, L = 2), and the fixed window of Congestion::none.
 #include "tcp/congestion.h"
 
 namespace millrace::tcp {

@@ -127,6 +127,11 @@ struct Context {
   // A received packet is held no more.
   void uncharge(uint32_t origin, uint32_t bytes);
 
+  // RFC9293-MUST-27: configurable, for all and for one.
+  Duration keepalive_time(const Tcb& tcb) const {
+    return tcb.keepalive_s != 0 ? seconds(tcb.keepalive_s) : params.keepalive_time;
+  }
+
   // The clock of timestamps: a tick a millisecond, from an origin of the connection's own (RFC7323-4.1, -5.4, -7.1).
   uint32_t ts_now(const Tcb& tcb) const { return static_cast<uint32_t>(now.ms()) + tcb.ts_offset; }
 };

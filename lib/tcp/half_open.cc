@@ -20,7 +20,7 @@ HalfOpenVerdict half_open_arrives(HalfOpen& record, const Segment& seg) {
     if (static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0) return HalfOpenVerdict::ack;  // RFC7323-5.3R1
   }
   bool inside = in_window(seg.seq, rcv_nxt, wnd) || (seg.len > 0 && in_window(seg.seq + (seg.len - 1), rcv_nxt, wnd));
-  if (seg.has(wire::rst)) {  // RFC5961-3.2: a passive open goes back to LISTEN (RFC9293-MUST-11)
+  if (seg.has(wire::rst)) {  // RFC 5961 3.2: a passive open goes back to LISTEN (RFC9293-MUST-11)
     if (seg.seq == rcv_nxt) return HalfOpenVerdict::forget;
     return inside ? HalfOpenVerdict::ack : HalfOpenVerdict::drop;
   }

@@ -36,7 +36,8 @@ uint16_t offer_window(Context& cx, Tcb& tcb) {
   return static_cast<uint16_t>(field);
 }
 
-// What every segment of a connection has; it acknowledges everything received so far.
+// What every segment of a connection has. The local address is the connection's for all its life (RFC9293-MUST-45).
+// It acknowledges everything received so far: output runs after the whole burst was taken in (RFC9293-MUST-58, -59).
 TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq seq) {
   TxSegment& tx = out.segments->push();
   --out.room;
@@ -92,7 +93,8 @@ uint32_t emit_text(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq
   tx.slice_count = static_cast<uint8_t>(out.slices->size() - tx.first_slice);
   tx.text_len = static_cast<uint16_t>(named);
   bool last = seq + named == tcb.end;
-  if (last && named > 0 && !tcb.is(more_follows)) tx.flags |= wire::psh;  // RFC9293-MUST-61
+  // RFC9293-MUST-61. `more` keeps the mark back, never the text (RFC9293-MUST-60).
+  if (last && named > 0 && !tcb.is(more_follows)) tx.flags |= wire::psh;
   fin = fin && last;
   if (fin) {
     tx.flags |= wire::fin;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Round-trip time and retransmission timeout (RFC 6298), in integers: srtt is kept times 8, rttvar times 4, in us.
+// Round-trip time and retransmission timeout (RFC 6298, RFC9293-MUST-18), in integers: srtt is kept times 8, rttvar times 4, in us.
 #pragma once
 
 #include <algorithm>

@@ -177,6 +177,7 @@ struct alignas(64) Tcb {
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;
   uint16_t full_unread = 0;  // failed(full) events that the application has not gone past yet
+  uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's
   uint8_t keepalive_sent = 0;
   uint8_t syn_sent_count = 0;
   Event::Reason reason = Event::no_reason;

@@ -67,7 +67,7 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
 // RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MUST-26).
 TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
   Instant quiet_since = tcb.last_received;
-  Duration patience = cx.params.keepalive_time;
+  Duration patience = cx.keepalive_time(tcb);
   if (tcb.keepalive_sent > 0) patience = patience + cx.params.keepalive_interval * tcb.keepalive_sent;
   if (tcb.snd.una != tcb.snd.max || cx.now < quiet_since + patience) {
     tcb.keepalive_at = std::max(quiet_since + patience, cx.now + milliseconds(1));

@@ -109,9 +109,12 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
     case Setting::immediate_ack: mark(immediate_ack); return true;
     case Setting::report_sent: mark(report_sent); return true;
     case Setting::keepalive:
+      if (value > 1'000'000) return false;
       mark(keepalive_on);
+      tcb.keepalive_s = static_cast<uint32_t>(value);
       tcb.last_received = cx.now;
-      tcb.keepalive_at = cx.now + cx.params.keepalive_time;
+      tcb.keepalive_sent = 0;
+      tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
       if (value != 0) cx.arm(tcb, tcb.keepalive_at);
       return true;
     case Setting::dscp:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 from clients import connect, random_bytes, receive_to_end, round_trip
 from registry import case
@@ -33,8 +34,22 @@ def interrupt(world):
 def terminate(world):
     with world.echo() as echo, connect() as sock:
         round_trip(sock)
-        echo.interrupt()  # for the clock; a second signal follows only if the first were not SIGTERM
+        echo.interrupt(signal.SIGTERM)
         demand(receive_to_end(sock) == b"", "bytes after the end")
+        sock.close()
+        echo.ended()
+
+
+@case("a second Ctrl-C ends it at once")
+def second_interrupt(world):
+    with world.echo() as echo, connect() as sock:
+        round_trip(sock)
+        echo.interrupt()
+        demand(receive_to_end(sock) == b"", "bytes after the end")  # now it waits for this peer's FIN
+        echo.interrupt()
+        demand(echo.process.wait(END_LIMIT) == 130, f"exit code {echo.process.returncode}, not 130")
+        took = time.monotonic() - echo.interrupted
+        demand(took < 0.5, f"that took {took:.2f} s")
 
 
 @case("Ctrl-C with 50 peers that never close: RST after the grace")
@@ -147,11 +162,18 @@ WRONG = {
     "a device that is not there": (["--device", "net_nothing0"], ["net_nothing0"]),
     "an interface's name that is too long": (["--device", "net_tap0,iface=abcdefghijklmnop"], ["abcdefghijklmnop"]),
     "a PCI device that is not there": (["--device", "0000:7f:1f.7"], ["7f:1f.7"]),
-    "an EAL option that is not there": (["--no-such-option", "--"], ["--no-such-option"]),
 }
 for name, (flags, words) in WRONG.items():
     case(f"wrong use: {name}")(
         lambda world, flags=flags, words=words: demand_refused(run(world, *flags), *words))
+
+
+@case("wrong use: an EAL option that is not there")
+def eal_option(world):
+    done = run(world, "--no-such-option", "--")
+    demand(done.returncode == 2, f"exit code {done.returncode}, not 2")
+    last = done.stderr.splitlines()[-1]  # EAL has said its part before
+    demand("EAL does not start" in last and "--no-such-option" in last, f"the last line is {last!r}")
 
 
 @case("--help")
@@ -165,7 +187,8 @@ def help_text(world):
 @case("no permission: one sentence that says what to do")
 def permission(world):
     # A copy, since the build directory need not be open to everybody.
-    world.directory.chmod(0o755)
+    for directory in (world.directory, world.directory.parent):
+        directory.chmod(0o755)
     program = world.directory / "millrace-echo"
     shutil.copy(world.program, program)
     program.chmod(0o755)

@@ -69,7 +69,7 @@ def textbook(world):
 def ss(world):
     with world.echo(), connect() as sock:
         round_trip(sock)
-        line = sh("ss", "-tinH", "dst", MILLRACE)
+        line = sh("ss", "-tinoH", "dst", MILLRACE)
         for word in (r"\bts\b", r"\bsack\b", r"\bwscale:\d+,\d+\b", r"\bmss:1448\b"):
             demand(re.search(word, line), f"no {word} in: {' '.join(line.split())}")
         scales = re.search(r"wscale:(\d+),(\d+)", line)

@@ -38,7 +38,7 @@ void Peer::open(Host& host, const Event& event, uint32_t number) {
   Request r;
   r.kind = Request::set;
   r.connection = c.id;
-  r.setting = {Setting::keepalive, 1};
+  r.setting = {Setting::keepalive, 60};
   host.ask(r);
 }
 

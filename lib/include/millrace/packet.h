@@ -8,7 +8,7 @@
 
 namespace millrace {
 
-// An opaque handle of one packet buffer (an rte_mbuf in production, a block of the simulator in tests).
+// An opaque handle of one packet buffer (an mbuf in production, a block of the simulator in tests).
 // The bytes of a slice lie at most 64 KB behind the handle's address; nothing else is known about it.
 struct PacketRef {
   uint8_t* handle = nullptr;

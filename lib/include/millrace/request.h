@@ -19,7 +19,16 @@ struct OpenArguments {
   Options options;
 };
 
-enum class Setting : uint8_t { token, no_delay, immediate_ack, report_sent, keepalive, dscp, user_timeout_s, send_limit };
+enum class Setting : uint8_t {
+  token,           // the application's 64 bits
+  no_delay,        // 0 or 1, as the next two
+  immediate_ack,
+  report_sent,
+  keepalive,       // seconds without a sign of the peer until the first probe; 0: off (RFC9293-MUST-24, -27)
+  dscp,            // 0 to 63
+  user_timeout_s,  // R2 in seconds
+  send_limit,      // bytes
+};
 
 struct SetArguments {
   Setting setting;
