@@ -96,6 +96,7 @@ TEST(Close, FinInFinWait1WithOurTextOutstandingLeadsToClosing) {
   EXPECT_EQ(net.state(), State::closing);
   net.in(A(2, 102));
   EXPECT_EQ(net.state(), State::time_wait);
+  net.drop_sent();
 }
 
 // RFC9293-3.10.4: what is queued goes first; the FIN rides on the last segment
@@ -186,6 +187,7 @@ TEST(Close, TheFinIsRetransmitted) {
     EXPECT_EQ(net.state(), state == State::fin_wait_1 ? State::fin_wait_2
                            : state == State::closing  ? State::time_wait
                                                       : State::closed);
+    net.drop_sent();
   }
 }
 

@@ -55,7 +55,7 @@ def one_round_trip(address=MILLRACE, seconds=5):
 class Stream:
     """One client: sends its bytes, ends its side, and reads until the other side ends too."""
 
-    def __init__(self, number, size, address, receive_buffer):
+    def __init__(self, number, size, address, receive_buffer, congestion):
         self.number, self.size = number, size
         self.start = (number * 104729 * 8) % POOL
         self.sent = self.got = 0
@@ -64,6 +64,8 @@ class Stream:
         self.socket.setblocking(False)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if congestion:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
         result = self.socket.connect_ex((address, PORT))
         demand(result in (0, errno.EINPROGRESS), f"client {number}: connect: {os.strerror(result)}")
 
@@ -93,7 +95,7 @@ class Stream:
         demand(self.got <= self.sent, f"client {self.number}: more came back than was sent")
 
 
-def exchange(count, size, seconds, address=MILLRACE, receive_buffer=0):
+def exchange(count, size, seconds, address=MILLRACE, receive_buffer=0, congestion=""):
     """So many clients at a time send so many bytes each, and get the same bytes back."""
     random_bytes(size)
     end = time.monotonic() + seconds
@@ -101,7 +103,7 @@ def exchange(count, size, seconds, address=MILLRACE, receive_buffer=0):
     streams = {}
     try:
         for number in range(count):
-            stream = Stream(number, size, address, receive_buffer)
+            stream = Stream(number, size, address, receive_buffer, congestion)
             streams[stream.socket.fileno()] = stream
             poll.register(stream.socket, stream.wanted())
         left = count
