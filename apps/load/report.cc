@@ -167,12 +167,13 @@ void Report::print_summary() const {
 
 // --- JSON ---
 
-static double rounded(double value, double unit) {
-  return std::round(value / unit) * unit;
+// Divided, not multiplied by a fraction: 13.232 shall not come out as 13.232000000000001.
+static double rounded(double value, double parts) {
+  return std::round(value * parts) / parts;
 }
 
 static Json latencies_of(const Histogram& latencies) {
-  auto in_us = [](double ns) { return rounded(ns / 1000, 0.001); };
+  auto in_us = [](double ns) { return rounded(ns / 1000, 1000); };
   auto at = [&](double percent) { return in_us(static_cast<double>(latencies.percentile(percent))); };
   return {{"min", in_us(static_cast<double>(latencies.min()))},
           {"mean", in_us(latencies.mean())},
@@ -200,7 +201,7 @@ static Json counters_of(const Counters& client, const Counters& server) {
 void Report::write_json() const {
   double time = seconds_between(first_, end_);
   auto rate = [&](uint64_t Tally::*what) {
-    return rounded(per_second(end_.tally.*what - first_.tally.*what, time), 0.1);
+    return rounded(per_second(end_.tally.*what - first_.tally.*what, time), 10);
   };
   Errors e = errors();
   Json out = {{"workload", name(arguments_.workload)},
@@ -221,9 +222,9 @@ void Report::write_json() const {
   out["tcp"] = counters_of(client_end_.counters(), server_end_.counters());
   for (const Core& core : cores())
     out["cores"].push_back({{"core", core.number},
-                            {"cycles_per_request", rounded(core.cycles_per_request, 0.1)},
-                            {"useful_percent", rounded(core.useful_percent, 0.1)}});
-  out["cpu_percent"] = rounded(cpu_percent(), 0.1);
+                            {"cycles_per_request", rounded(core.cycles_per_request, 10)},
+                            {"useful_percent", rounded(core.useful_percent, 10)}});
+  out["cpu_percent"] = rounded(cpu_percent(), 10);
   out["port_wait"] = end_.tally.port_wait;
   std::ofstream(arguments_.json) << out.dump(2) << '\n';
 }

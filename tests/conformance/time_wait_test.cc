@@ -101,7 +101,7 @@ TEST_F(TimeWait, SynAboveTheLastSequenceNumberReopens) {
 
 // RFC9293-MAY-2, RFC5961-4.2
 TEST_F(TimeWait, SynNotAboveTheLastSequenceNumberIsChallenged) {
-  for (uint32_t seq : {1u, 0u, 0x80000002u}) {
+  for (uint32_t seq : {1u, 0u, 0x80000003u}) {
     net.in(S(seq).mss(1460));
     net.expect(A(2, 2));
   }

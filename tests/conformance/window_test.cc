@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Nagle, silly windows on both sides, PSH, zero windows and their probes (RFC 9293 3.7.4, 3.8.6, 3.9.1.2).
+#include "tests/conformance/harness.h"
+
+namespace millrace::conformance {
+namespace {
+
+struct Nagle : testing::Test {
+  Nagle() { net.established_passive(); }
+  Net net;
+};
+
+// RFC9293-SHLD-7: one small segment in flight at a time
+TEST_F(Nagle, ASecondSmallSegmentWaitsForTheAck) {
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.send(10);
+  net.send(10);
+  net.expect_none();
+  net.in(A(1, 11));
+  net.expect(P(11, 1, 20));  // RFC9293-SHLD-27: together
+}
+
+// RFC9293-SHLD-7, RFC9293-SHLD-28: a full segment does not wait
+TEST_F(Nagle, AFullSegmentDoesNotWait) {
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.send(1460);
+  net.expect(P(11, 1, 1460));
+  net.send(1461);
+  net.expect(A(1471, 1, 1460));
+  net.expect_none();
+}
+
+// RFC9293-MUST-17
+TEST_F(Nagle, CanBeSwitchedOff) {
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.send(10);
+  net.set(Setting::no_delay, 1);
+  net.expect(P(11, 1, 10));
+  net.send(10);
+  net.expect(P(21, 1, 10));
+  net.set(Setting::no_delay, 0);
+  net.send(10);
+  net.expect_none();
+}
+
+// RFC9293-SHLD-7: the FIN is never held back
+TEST_F(Nagle, TheLastSmallSegmentLeavesWithTheFin) {
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.send(10);
+  net.expect_none();
+  net.shutdown();
+  net.expect(PF(11, 1, 10));
+}
+
+// RFC9293-MUST-61, RFC9293-MUST-60: PSH on what empties the queue, and only there
+TEST_F(Nagle, PshIsOnTheSegmentThatEmptiesTheQueue) {
+  net.send(3000);
+  net.expect(A(1, 1, 1460));
+  net.expect(A(1461, 1, 1460));
+  net.in(A(1, 2921));
+  net.expect(P(2921, 1, 80));
+}
+
+// RFC9293-MAY-15, RFC9293-MAY-16: `more` means no PSH yet
+TEST_F(Nagle, MoreTakesThePshAway) {
+  net.send(1460, true);
+  net.expect(A(1, 1, 1460));
+  net.send(10, false);
+  net.in(A(1, 1461));
+  net.expect(P(1461, 1, 10));
+}
+
+// RFC9293-MUST-60: what was sent with `more` is not held for ever
+TEST_F(Nagle, MoreDoesNotHoldForEver) {
+  net.send(10, true);
+  net.advance(seconds(1));
+  ASSERT_EQ(net.sent.size() > 0, true);
+  net.drop_sent();
+}
+
+// --- sender's silly window avoidance ---
+
+// RFC9293-MUST-38: less than a segment and less than half the largest window: wait
+TEST(SenderSws, ASmallUsableWindowIsNotFilled) {
+  Net net;
+  net.established_passive();
+  net.in(A(1, 1).win(1000));
+  net.send(5000);
+  net.expect_none();
+  net.in(A(1, 1).win(1460));
+  net.expect(A(1, 1, 1460));
+}
+
+// RFC9293-MUST-38: half of the largest window the peer ever had is enough
+TEST(SenderSws, HalfTheLargestWindowIsEnough) {
+  Net net;
+  net.peer.window = 1000;
+  net.established_passive();
+  net.send(5000);
+  net.expect(A(1, 1, 1000));
+  net.in(A(1, 1001).win(499));
+  net.expect_none();
+  net.in(A(1, 1001).win(500));
+  net.expect(A(1001, 1, 500));
+}
+
+// RFC9293-MUST-38: the override: in the end even a silly window is used
+TEST(SenderSws, AfterATimeASillyWindowIsUsed) {
+  Net net;
+  net.established_passive();
+  net.in(A(1, 1).win(1000));
+  net.send(5000);
+  net.expect_after(milliseconds(200), A(1, 1, 1000));
+}
+
+// --- receiver's silly window avoidance ---
+
+// RFC9293-MUST-39: a shut window opens by a segment or half the buffer, not by a little
+TEST(ReceiverSws, AShutWindowOpensByASegment) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 4000; }};
+  net.established_passive();
+  net.keep = true;
+  for (uint32_t at = 1; at <= 4000; at += 500) net.in(A(at, 1, 500));
+  net.advance(milliseconds(40));
+  ASSERT_FALSE(net.sent.empty());
+  EXPECT_EQ(net.sent.back().seg.window, 0);
+  net.drop_sent();
+  std::vector<Slice> kept = std::exchange(net.kept, {});
+  for (size_t i = 0; i < kept.size(); ++i) {
+    Request r;
+    r.kind = Request::recycle;
+    r.slice_count = 1;
+    r.slices[0] = kept[i];
+    net.call(r);
+    if (i == 2) net.expect(A(1, 4001).win(1500));  // a segment fits
+    if (i == 5) net.expect(A(1, 4001).win(3000));
+    if (i != 2 && i != 5) net.expect_none();
+  }
+}
+
+// RFC9293-SHLD-14, RFC9293-MAY-8: the right edge never moves left while the window fills
+TEST(ReceiverSws, TheRightEdgeNeverMovesLeft) {
+  for (uint32_t buffer : {3000u, 10000u, 65535u, 300000u, 1000003u}) {
+    Net net{[&](stack::Config& c) { c.tcp.receive_buffer = buffer; }};
+    net.peer.wscale = 0;
+    net.established_passive();
+    net.keep = true;
+    uint32_t scale = net.tcb().rcv_wscale;
+    uint32_t edge = 1 + std::min(buffer, 65535u);
+    uint32_t at = 1;
+    for (int i = 0; i < 200; ++i) {
+      net.in(A(at, 1, 1 + static_cast<uint32_t>(i * 37 % 1400)));
+      net.advance(milliseconds(40));
+      if (i % 7 == 6) net.recycle_all();
+      for (const Sent& s : net.sent) {
+        uint32_t now_edge = s.seg.ack - net.peer.iss + (uint32_t{*s.seg.window} << scale);
+        // RFC 7323 2.4: by less than a unit it may, when the field cannot say it
+        EXPECT_GE(now_edge + (1u << scale), edge + 1) << "buffer " << buffer;
+        edge = std::max(edge, now_edge);
+        at = s.seg.ack - net.peer.iss;
+      }
+      net.drop_sent();
+    }
+    net.recycle_all();
+    net.drop_sent();
+  }
+}
+
+// RFC9293-MUST-39: the application gives back what a shut window holds: the peer is told at once
+TEST(ReceiverSws, GivingEverythingBackOpensTheWindowAtOnce) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 5840; }};
+  net.established_passive();
+  net.keep = true;
+  for (uint32_t at = 1; at <= 5840; at += 1460) net.in(A(at, 1, 1460));
+  EXPECT_EQ(net.sent.back().seg.window, 0);
+  net.drop_sent();
+  net.recycle_all();
+  ASSERT_FALSE(net.sent.empty());
+  net.sent.erase(net.sent.begin(), net.sent.end() - 1);
+  net.expect(A(1, 5841).win(5840));
+}
+
+// DESIGN 6: received bytes count against the window until they go back
+TEST(ReceiverSws, KeptTextShutsTheWindowAndReadTextDoesNot) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 10000; }};
+  net.established_passive();
+  net.in(P(1, 1, 1000));
+  net.expect_after(milliseconds(40), A(1, 1001).win(10000));
+  net.keep = true;
+  net.in(P(1001, 1, 1000));
+  net.expect_after(milliseconds(40), A(1, 2001).win(9000));
+}
+
+// RFC7323-2.3b: the window is rounded to its unit, never beyond the buffer
+TEST(WindowScale, OurWindowIsScaled) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 1 << 20; }};
+  net.peer.wscale = 0;
+  net.established_passive();
+  EXPECT_EQ(net.tcb().rcv_wscale, 5);
+  net.in(P(1, 1, 1000));
+  net.expect_after(milliseconds(40), A(1, 1001).win((1 << 20) >> 5));
+}
+
+// RFC7323-2.2a: without the peer's option ours is off, the window is at most 65535
+TEST(WindowScale, WithoutThePeersOptionNothingIsScaled) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 1 << 20; }};
+  net.established_passive();
+  net.in(P(1, 1, 1000));
+  net.expect_after(milliseconds(40), A(1, 1001).win(65535));
+}
+
+// --- zero windows ---
+
+struct Persist : testing::Test {
+  Persist() {
+    net.established_passive();
+    net.in(A(1, 1).win(0));
+    net.drop_sent();
+  }
+  Net net;
+};
+
+// RFC9293-MUST-36, RFC9293-SHLD-29, RFC9293-SHLD-30: one octet after one RTO, then at growing intervals
+TEST_F(Persist, ProbesComeAtGrowingIntervals) {
+  net.send(100);
+  net.expect_none();
+  for (uint64_t wait : {200, 400, 800, 1600, 3200}) {
+    net.expect_after(milliseconds(wait), A(1, 1, 1));
+    net.in(A(1, 1).win(0));
+  }
+  net.in(A(1, 1));
+  net.expect(P(1, 1, 100));
+}
+
+// RFC9293-MUST-37: as long as it is answered, for ever
+TEST_F(Persist, NeverGivesUpWhileProbesAreAnswered) {
+  net.send(100);
+  int probes = 0;
+  for (Instant end = net.now + seconds(7200); net.now < end;) {
+    net.advance(seconds(1));
+    for (; !net.sent.empty(); ++probes) {
+      net.expect(A(1, 1, 1));
+      net.in(A(1, 1).win(0));
+    }
+  }
+  EXPECT_EQ(net.state(), State::established);
+  EXPECT_GT(probes, 60);  // at most 120 s apart
+  net.in(A(1, 1));
+  net.expect(P(1, 1, 100));
+}
+
+// RFC9293-MUST-20, RFC9293-MUST-37: unanswered, R2 ends it
+TEST_F(Persist, UnansweredProbesTimeOut) {
+  net.set(Setting::user_timeout_s, 10);
+  net.send(100);
+  net.advance(seconds(30));
+  net.drop_sent();
+  EXPECT_EQ(net.state(), State::closed);
+  net.expect_event(Event::closed, Event::timed_out);
+}
+
+// RFC9293-MUST-36: the peer takes the probe's octet: it is not sent again
+TEST_F(Persist, AProbeThatIsTakenCounts) {
+  net.send(100);
+  net.expect_after(milliseconds(200), A(1, 1, 1));
+  net.in(A(1, 2).win(0));
+  net.expect_none();
+  net.in(A(1, 2).win(65535));
+  net.expect(P(2, 1, 99));
+}
+
+// RFC9293-MUST-36: a window update ends the probing
+TEST_F(Persist, AWindowUpdateEndsIt) {
+  net.send(100);
+  net.advance(milliseconds(100));
+  net.in(A(1, 1));
+  net.expect(P(1, 1, 100));
+  net.in(A(1, 101));
+  net.silent_for(seconds(100));
+}
+
+// RFC9293-MUST-36: a FIN that is all that is left probes, too
+TEST_F(Persist, AFinIsSentIntoAZeroWindowAsAProbe) {
+  net.shutdown();
+  net.expect_after(milliseconds(200), F(1, 1));
+  net.in(A(1, 2).win(0));
+  EXPECT_EQ(net.state(), State::fin_wait_2);
+}
+
+// RFC9293-MUST-36: text and FIN behind a zero window
+TEST_F(Persist, TextAndFinWaitForTheWindow) {
+  net.send(10);
+  net.shutdown();
+  net.expect_after(milliseconds(200), A(1, 1, 1));
+  net.in(A(1, 1).win(0));
+  net.in(A(1, 1));
+  net.expect(PF(1, 1, 10));
+  net.in(A(1, 12));
+  EXPECT_EQ(net.state(), State::fin_wait_2);
+}
+
+// RFC9293-MAY-8: our own window may stay shut for long; probes are answered
+TEST(ZeroWindowOfOurs, ProbesAreAnswered) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 2920; }};
+  net.established_passive();
+  net.keep = true;
+  net.in(A(1, 1, 1460));
+  net.in(A(1461, 1, 1460));
+  net.expect(A(1, 2921).win(0));
+  for (int i = 0; i < 20; ++i) {
+    net.advance(seconds(60));
+    net.in(A(2921, 1, 1));
+    net.expect(A(1, 2921).win(0));
+  }
+  EXPECT_EQ(net.received, stream(1, 2920));
+}
+
+}  // namespace
+}  // namespace millrace::conformance

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reassembly against the simplest model there is: an array that says for each byte whether it has arrived.
+#include "tcp/reassembly.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "tcp/check_tcb.h"
+
+namespace millrace::tcp {
+namespace {
+
+struct ReassemblyTest : testing::Test {
+  std::vector<std::byte> memory;
+  std::vector<PacketRef> released = std::vector<PacketRef>(100'000);
+  Batch<PacketRef> release{released};
+  std::vector<uint8_t> bytes = std::vector<uint8_t>(1 << 16);
+  Context cx;
+  Tcb* tcb = nullptr;
+  uint32_t packets = 0;
+
+  void SetUp() override {
+    memory.resize(4 << 20);
+    auto skip = 64 - reinterpret_cast<uintptr_t>(memory.data()) % 64;
+    Region region{memory.data() + skip, memory.size() - skip};
+    cx.tcbs.init(region, 4);
+    cx.nodes.init(region, 4096);
+    cx.release = &release;
+    cx.params.out_of_order_limit = 500;
+    tcb = &cx.tcbs[cx.tcbs.take()];
+    tcb->state = State::established;
+    tcb->cwnd = 1;
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7 + i / 256);
+  }
+  Slice text(uint32_t at, uint32_t length) {
+    ++packets;
+    return {PacketRef{bytes.data() + at}, Slice::own_buffer, 0, static_cast<uint16_t>(length)};
+  }
+  // As process_text does: in order to the application, else kept; what is not kept is released.
+  void arrive(Seq base, uint32_t at, uint32_t length) {
+    Slice s = text(at, length);
+    Seq seq = base + at;
+    if (wire::before(seq, tcb->rcv.nxt)) {
+      uint32_t known = wire::distance(seq, tcb->rcv.nxt);
+      if (known >= length) return release.push(s.packet);
+      s.offset = static_cast<uint16_t>(known);
+      s.length = static_cast<uint16_t>(length - known);
+      seq += known;
+    }
+    if (seq == tcb->rcv.nxt) {
+      tcb->rcv.nxt += s.length;
+      append_text(cx, *tcb, s);
+      take_in_order(cx, *tcb);
+    } else if (!keep_out_of_order(cx, *tcb, seq, s)) {
+      release.push(s.packet);
+    }
+  }
+  // Bytes in the application's queue, compared with what was sent.
+  uint32_t delivered() const {
+    uint32_t at = 0;
+    for (uint32_t i = tcb->text_head; i != no_index; i = cx.nodes[i].next) {
+      const Slice& s = cx.nodes[i].slice;
+      for (uint32_t b = 0; b < s.length; ++b, ++at)
+        if (s.data()[b] != bytes[at]) ADD_FAILURE() << "byte " << at;
+    }
+    return at;
+  }
+};
+
+TEST_F(ReassemblyTest, any_order_and_overlap_gives_the_stream) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Random random{seed};
+    Seq base{random.below(2) ? 0xffffff00u : static_cast<uint32_t>(random.next())};  // across the wrap, too
+    tcb->rcv.nxt = tcb->rcv.adv = base;
+    tcb->rcv.adv += 1 << 16;
+    tcb->snd.una = tcb->snd.nxt = tcb->snd.max = tcb->end = Seq{1};
+    tcb->rcv.last_ack = base;
+    std::vector<bool> model(4000);
+    for (int step = 0; step < 400; ++step) {
+      uint32_t at = random.below(4000), length = 1 + random.below(std::min(4000 - at, 200u));
+      arrive(base, at, length);
+      for (uint32_t i = at; i < at + length; ++i) model[i] = true;
+      uint32_t expected = 0;
+      while (expected < model.size() && model[expected]) ++expected;
+      ASSERT_EQ(wire::distance(base, tcb->rcv.nxt), expected);
+      ASSERT_EQ(check_tcb(cx, *tcb), nullptr) << check_tcb(cx, *tcb);
+      wire::SackBlock blocks[4];
+      uint32_t n = sack_blocks(cx, *tcb, 4, blocks);
+      for (uint32_t b = 0; b < n; ++b)  // each block is a maximal run of bytes that have arrived
+        for (uint32_t i = wire::distance(base, blocks[b].left); i < wire::distance(base, blocks[b].right);
+             ++i)
+          ASSERT_TRUE(model[i]);
+    }
+    ASSERT_EQ(delivered(), wire::distance(base, tcb->rcv.nxt));
+    drop_received(cx, *tcb);
+    drop_out_of_order(cx, *tcb);
+    EXPECT_EQ(release.size(), packets);  // conservation: each packet exactly once
+    EXPECT_EQ(cx.received_held, 0u);
+    EXPECT_EQ(cx.nodes.used(), 0u);
+    EXPECT_EQ(tcb->charged, 0u);
+    release.clear();
+    packets = 0;
+  }
+}
+
+// RFC2018-4b, RFC2018-4c
+TEST_F(ReassemblyTest, the_latest_block_comes_first) {
+  Seq base{1000};
+  tcb->rcv.nxt = base;
+  arrive(base, 100, 10);
+  arrive(base, 300, 10);
+  arrive(base, 200, 10);
+  wire::SackBlock blocks[4];
+  ASSERT_EQ(sack_blocks(cx, *tcb, 3, blocks), 3u);
+  EXPECT_EQ(blocks[0], (wire::SackBlock{base + 200, base + 210}));
+  EXPECT_EQ(blocks[1], (wire::SackBlock{base + 300, base + 310}));
+  EXPECT_EQ(blocks[2], (wire::SackBlock{base + 100, base + 110}));
+  arrive(base, 110, 90);  // joins two runs: one block now, and it is the latest
+  ASSERT_EQ(sack_blocks(cx, *tcb, 3, blocks), 2u);
+  EXPECT_EQ(blocks[0], (wire::SackBlock{base + 100, base + 210}));
+  EXPECT_EQ(blocks[1], (wire::SackBlock{base + 300, base + 310}));
+}
+
+TEST_F(ReassemblyTest, keeps_no_more_than_its_limit) {
+  cx.params.out_of_order_limit = 3;
+  Seq base{5};
+  tcb->rcv.nxt = base;
+  for (uint32_t i = 1; i <= 5; ++i) arrive(base, i * 20, 10);
+  EXPECT_EQ(tcb->out_count, 3u);
+  EXPECT_EQ(release.size(), 2u);
+  EXPECT_EQ(cx.counters[Count::drop_out_of_order_limit], 2u);
+}
+
+}  // namespace
+}  // namespace millrace::tcp
