@@ -175,6 +175,7 @@ Count parse_ethernet(const Frame& frame, uint32_t index, Burst& burst) {
   if (frame.length < eth_length || !is_in_reach(frame)) return Count::drop_runt;
   const uint16_t type = load_be16(frame.data + 12);
   if (type != type_ipv4 && type != type_arp) return Count::drop_ethertype;
+  if (frame.data[6] & 1) return Count::drop_ip_source;  // no station has a group address: an answer would go to many
   const bool to_group = frame.data[0] & 1;
   if (!to_group && load_mac(frame.data) != burst.own_mac) return Count::drop_not_for_us;
   return type == type_ipv4 ? parse_ipv4(frame, index, to_group, burst) : take_arp(frame, index, burst);

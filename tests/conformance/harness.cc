@@ -55,7 +55,6 @@ Net::Net(const Change& change, uint32_t ring) : now(Instant{} + seconds(1000)), 
   out_.release = Batch<PacketRef>{release_};
   out_.events[0] = {ring_.data(), ring - 1, 0, ring};
   frames({encode_arp(true, wire::Mac::broadcast(), peer.mac, peer.ip, own)});
-  arp.clear();
 }
 
 Net::~Net() {

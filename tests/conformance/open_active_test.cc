@@ -108,6 +108,7 @@ TEST(ActiveOpen, AClosedPortRefusesAtOnce) {
 TEST(ActiveOpen, AnAddressThatAnswersNoArpIsUnreachable) {
   Net net;
   net.answer_arp = false;
+  net.arp.clear();
   net.call(connect_to(ipv4(10, 0, 0, 9)));
   net.silent_for(seconds(3) - milliseconds(1));
   net.expect_no_event();

@@ -114,6 +114,20 @@ void Host::run_application(Application& application) {
   for (; reclaimed_ != consumed_; ++reclaimed_, ++port.end) reclaim(*stack, ring_[reclaimed_ & port.mask], out_);
 }
 
+// The right edge of the window never moves left (RFC9293-SHLD-14), but for rounding to the scale (RFC 7323 2.4).
+void Host::check_window(const wire::TxSegment& tx) {
+  if (tx.kind != wire::TxSegment::tcp || tx.flags & (wire::syn | wire::rst)) return;
+  wire::FlowKey key{tx.local, tx.remote, tx.local_port, tx.remote_port, 4};
+  stack::Number n = stack->find(stack->tag_of(key), key);
+  if (!n || n.kind() != stack::Kind::tcb) return;
+  const tcp::Tcb& tcb = stack->cx.tcbs[n.index()];
+  wire::Seq right = tx.ack + (uint32_t{tx.wnd} << tcb.rcv_wscale);
+  Edge& edge = edges_[uint64_t{tx.local_port} << 16 | tx.remote_port];
+  bool known = edge.iss == tcb.iss;
+  if (known && wire::offset(right, edge.right) >= 1 << tcb.rcv_wscale) throw Broken{"the window was pulled back"};
+  edge = {tcb.iss, known ? wire::later(edge.right, right) : right};
+}
+
 void Host::emit(Link& out, bool faulty) {
   for (const wire::TxSegment& tx : out_.segments) {
     std::vector<uint8_t> bytes(wire::max_header);
@@ -122,6 +136,7 @@ void Host::emit(Link& out, bool faulty) {
     uint32_t n = wire::build_header(tx, slices, sacks, stack->config.mac, {}, bytes.data());
     bytes.resize(n);
     for (const Slice& s : slices) bytes.insert(bytes.end(), s.data(), s.data() + s.length);
+    check_window(tx);
     for (uint8_t b : bytes) digest = (digest ^ b) * 0x100000001b3;
     out.send(std::move(bytes), now, faulty);
   }

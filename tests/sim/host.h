@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,6 +50,7 @@ class Host {
   uint32_t lent = 0;  // buffers with the application: events in the ring and kept ones
 
  private:
+  void check_window(const wire::TxSegment& tx);
   void collect(Link& in);
   void run_application(Application& application);
   void emit(Link& out, bool faulty);
@@ -68,6 +70,10 @@ class Host {
   std::vector<wire::SackBlock> sacks_;
   std::vector<PacketRef> release_;
   stack::Output out_;
+  struct Edge {
+    wire::Seq iss, right;
+  };
+  std::map<uint64_t, Edge> edges_;  // by ports: the right edge that was last promised
 };
 
 }  // namespace millrace::sim
