@@ -6,7 +6,9 @@ namespace millrace::conformance {
 namespace {
 
 constexpr wire::Mac everybody = wire::Mac::broadcast();
-wire::Mac mac(uint8_t last) { return {{2, 0, 0, 0, 0, last}}; }
+wire::Mac mac(uint8_t last) {
+  return {{2, 0, 0, 0, 0, last}};
+}
 
 Request connect_to(Ipv4Address to, uint16_t port = 80) {
   Request r;
@@ -250,7 +252,8 @@ TEST_F(Icmp, SourceQuenchIsIgnored) {
   net.expect(P(1, 1, 100));
   uint32_t cwnd = net.tcb().cwnd;
   Bytes quoted = net.frame(net.peer, A(0, 1));
-  net.frames({encode_ip(ip, encode_icmp(4, 0, std::string(4, '\0') + std::string(quoted.begin() + 14, quoted.end())))});
+  net.frames({encode_ip(
+      ip, encode_icmp(4, 0, std::string(4, '\0') + std::string(quoted.begin() + 14, quoted.end())))});
   EXPECT_EQ(net.tcb().cwnd, cwnd);
   net.expect_none();
 }

@@ -194,8 +194,8 @@ TEST(Listen, SynToBroadcastOrMulticastIsDropped) {
 TEST(Listen, SynFromAnInvalidSourceIsIgnored) {
   Net net;
   net.listen();
-  for (Ipv4Address from : {ipv4(255, 255, 255, 255), ipv4(10, 0, 0, 255), ipv4(224, 0, 0, 1), ipv4(127, 0, 0, 1),
-                           ipv4(0, 0, 0, 0), Net::own}) {
+  for (Ipv4Address from : {ipv4(255, 255, 255, 255), ipv4(10, 0, 0, 255), ipv4(224, 0, 0, 1),
+                           ipv4(127, 0, 0, 1), ipv4(0, 0, 0, 0), Net::own}) {
     Peer bad = net.peer;
     bad.ip = from;
     net.in(bad, S(0).mss(1460));

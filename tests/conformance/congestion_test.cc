@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Slow start, congestion avoidance, fast retransmit and NewReno, seen from the peer (RFC 5681, 6582, 3042, 6928).
+// Slow start, congestion avoidance, fast retransmit and NewReno, seen from the peer (RFC 5681, 6582, 3042,
+// 6928).
 #include "tests/conformance/harness.h"
 
 namespace millrace::conformance {
 namespace {
 
 constexpr uint32_t mss = 1460;
-constexpr uint32_t at(uint32_t segment) { return 1 + segment * mss; }  // where the n-th segment begins
+constexpr uint32_t at(uint32_t segment) {
+  return 1 + segment * mss;
+}  // where the n-th segment begins
 
 struct Congestion : testing::Test {
   Congestion() {
@@ -129,7 +132,8 @@ TEST_F(Congestion, SsthreshIsAtLeastTwoSegments) {
   EXPECT_EQ(net.tcb().ssthresh, 2 * mss);
 }
 
-// RFC3465-2.3, RFC5681-3.1g: after a timeout a stretch ACK counts as one segment: it may be for what was not resent
+// RFC3465-2.3, RFC5681-3.1g: after a timeout a stretch ACK counts as one segment: it may be for what was not
+// resent
 TEST_F(Congestion, AfterATimeoutAStretchAckGrowsByOneSegment) {
   net.send(30 * mss);
   expect_segments(0, 10);

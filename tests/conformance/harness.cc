@@ -32,7 +32,9 @@ stack::Config config_for_tests() {
   return c;
 }
 
-wire::Mac mac_of(Ipv4Address ip) { return {{2, 0, 0, 0, 0, static_cast<uint8_t>(ip.value)}}; }
+wire::Mac mac_of(Ipv4Address ip) {
+  return {{2, 0, 0, 0, 0, static_cast<uint8_t>(ip.value)}};
+}
 
 #define FAIL_HERE ADD_FAILURE_AT(at.file, at.line)
 
@@ -92,7 +94,9 @@ void Net::burst(std::initializer_list<Seg> segs) {
   frames(std::move(all));
 }
 
-void Net::frames(std::vector<Bytes> frames) { run(std::move(frames)); }
+void Net::frames(std::vector<Bytes> frames) {
+  run(std::move(frames));
+}
 
 Seg Net::offer(Seg s) const {
   s.mss(peer.mss);
@@ -154,7 +158,8 @@ void Net::expect(const Peer& to, const Seg& seg, Where at) {
   // RFC7323-4.1: on every segment, the clock of the connection.
   if (wrong.empty() && got.timestamps && *got.ts_val != static_cast<uint32_t>(packet.at.ms()) + l.ts_offset)
     wrong = "TSval is not the clock";
-  if (!wrong.empty()) FAIL_HERE << wrong << "\n  sent     " << to_string(got) << "\n  expected " << to_string(want);
+  if (!wrong.empty())
+    FAIL_HERE << wrong << "\n  sent     " << to_string(got) << "\n  expected " << to_string(want);
 }
 
 void Net::expect_none(Where at) {
@@ -191,7 +196,9 @@ Request Net::on_connection(Request::Kind kind) const {
   return r;
 }
 
-void Net::queue(const Request& request) { asked_.push_back(request); }
+void Net::queue(const Request& request) {
+  asked_.push_back(request);
+}
 void Net::call(const Request& request) {
   queue(request);
   run({});
@@ -376,7 +383,8 @@ void Net::note(const Sent& packet) {
   }
   if (packet.kind != Sent::tcp) return;
   const Seg& s = packet.seg;
-  if ((s.flags & (syn | ack_bit)) == syn && packet.destination == peer.ip && packet.destination_port == peer.port)
+  if ((s.flags & (syn | ack_bit)) == syn && packet.destination == peer.ip &&
+      packet.destination_port == peer.port)
     peer.to = packet.source_port;
   Learned& l = learned_[{packet.destination.value, packet.destination_port, packet.source_port}];
   if (s.flags & syn) {

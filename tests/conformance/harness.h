@@ -24,12 +24,18 @@
 #include "tests/sim/packets.h"
 
 namespace millrace::tcp {
-inline void PrintTo(State s, std::ostream* os) { *os << name(s); }
+inline void PrintTo(State s, std::ostream* os) {
+  *os << name(s);
+}
 }  // namespace millrace::tcp
 
 namespace millrace {
-inline void PrintTo(Event::Kind k, std::ostream* os) { *os << name(k); }
-inline void PrintTo(Event::Reason r, std::ostream* os) { *os << name(r); }
+inline void PrintTo(Event::Kind k, std::ostream* os) {
+  *os << name(k);
+}
+inline void PrintTo(Event::Reason r, std::ostream* os) {
+  *os << name(r);
+}
 }  // namespace millrace
 
 namespace millrace::conformance {
@@ -48,11 +54,11 @@ struct Peer {
   Ipv4Address ip = ipv4(10, 0, 0, 2);
   wire::Mac mac = {{2, 0, 0, 0, 0, 2}};
   uint16_t port = 5000;
-  uint16_t to = 80;            // the stack's port
-  uint32_t iss = 0xffffff00;   // so that numbers wrap in nearly every test
-  uint16_t window = 65535;     // in each packet that says nothing else
+  uint16_t to = 80;           // the stack's port
+  uint32_t iss = 0xffffff00;  // so that numbers wrap in nearly every test
+  uint16_t window = 65535;    // in each packet that says nothing else
   uint16_t mss = 1460;
-  int wscale = -1;             // not offered
+  int wscale = -1;  // not offered
   bool sack = false;
   bool ts = false;
 };
@@ -111,8 +117,8 @@ class Net {
   std::deque<Event> events;  // but for text
   std::string received;      // all text since the beginning
   std::vector<Slice> kept;
-  bool reads = true;         // events are read as soon as they are there
-  bool keep = false;         // text is kept
+  bool reads = true;                           // events are read as soon as they are there
+  bool keep = false;                           // text is kept
   std::function<void(const Event&)> on_event;  // may queue()
 
   // --- time and room ---
@@ -121,7 +127,8 @@ class Net {
   uint32_t room = limits::tx_burst;
   uint32_t turns = 0;
 
-  // --- into each state; relative numbers afterwards are in the comment: SEG.SEQ and SEG.ACK of the peer's next ---
+  // --- into each state; relative numbers afterwards are in the comment: SEG.SEQ and SEG.ACK of the peer's
+  // next ---
   void established_passive();        // 1, 1
   void established_active();         // 1, 1
   void syn_sent();                   // 0, 1

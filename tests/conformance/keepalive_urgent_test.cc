@@ -7,8 +7,8 @@ namespace {
 
 struct KeepAlive : testing::Test {
   KeepAlive() {
+    net.listen(80, {.keepalive = 1});
     net.established_passive();
-    net.set(Setting::keepalive, 1);
   }
   Net net;
 };
@@ -34,15 +34,15 @@ TEST_F(KeepAlive, CanBeSwitchedOffAgain) {
   net.silent_for(seconds(7200) * 10);
 }
 
-// RFC9293-MUST-24: by option of the listener
-TEST(KeepAliveOption, MayBeAnOption) {
+// RFC9293-MUST-24, RFC9293-MUST-27: switched on later, with an interval of its own
+TEST(KeepAliveSetting, TheIntervalIsOfTheConnection) {
   Net net;
-  net.listen(80, {.keepalive = 1});
-  net.in(S(0).mss(1460));
-  net.drop_sent();
+  net.established_passive();
+  net.set(Setting::keepalive, 60);
+  net.expect_after(seconds(60), A(0, 1));
   net.in(A(1, 1));
-  net.expect_event(Event::accepted);
-  net.expect_after(seconds(7200), A(0, 1));
+  net.expect_after(seconds(60), A(0, 1));
+  net.expect_after(seconds(75), A(0, 1));
 }
 
 // RFC9293-MUST-29: one unanswered probe is no proof: nine are
@@ -90,8 +90,8 @@ TEST(KeepAliveInterval, IsConfigurable) {
     c.tcp.keepalive_interval = seconds(2);
     c.tcp.keepalive_probes = 2;
   }};
+  net.listen(80, {.keepalive = 1});
   net.established_passive();
-  net.set(Setting::keepalive, 1);
   net.expect_after(seconds(10), A(0, 1));
   net.expect_after(seconds(2), A(0, 1));
   net.advance(seconds(2) + milliseconds(1));

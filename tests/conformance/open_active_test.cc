@@ -19,7 +19,9 @@ Request connect_to(Ipv4Address to, uint16_t port = 80, uint16_t local_port = 0) 
   return r;
 }
 
-Seg full_syn() { return S(0).mss(1460).sack_ok().wscale(0).ts(); }
+Seg full_syn() {
+  return S(0).mss(1460).sack_ok().wscale(0).ts();
+}
 
 // RFC9293-MUST-14, RFC9293-SHLD-5, RFC7323-2.2a, RFC7323-2.2b, RFC7323-3.2d, RFC2018-2
 TEST(ActiveOpen, TheSynOffersMssSackTimestampsAndWindowScale) {
@@ -61,7 +63,8 @@ TEST(ActiveOpen, BothWindowsAreScaledOnceBothSynsSaySo) {
   net.expect_after(milliseconds(40), A(1, 11).win((1 << 20) >> 5));
 }
 
-// RFC9293-MUST-22, RFC9293-MUST-23: with five retries SYNs leave at 0, 1, 3, 7, 15 and 31 s, the end is at 63 s
+// RFC9293-MUST-22, RFC9293-MUST-23: with five retries SYNs leave at 0, 1, 3, 7, 15 and 31 s, the end is at 63
+// s
 TEST(ActiveOpen, SynIsRetransmittedFiveTimesAndTimesOut) {
   Net net{[](stack::Config& c) { c.tcp.syn_retries = 5; }};
   net.syn_sent();
@@ -139,7 +142,10 @@ TEST(ActiveOpen, WithoutAGatewayAForeignNetworkIsUnreachable) {
 
 // RFC9293-MUST-43, RFC9293-MUST-44
 TEST(ActiveOpen, TheLocalAddressMayBeGivenAndMustBeOurs) {
-  Net net{[](stack::Config& c) { c.local.first = ipv4(10, 0, 0, 0); c.local.count = 2; }};
+  Net net{[](stack::Config& c) {
+    c.local.first = ipv4(10, 0, 0, 0);
+    c.local.count = 2;
+  }};
   Request r = connect_to(net.peer.ip, net.peer.port);
   r.open.local = Net::own;  // not the first
   net.call(r);

@@ -300,7 +300,7 @@ TEST(PassiveOpen, InitialSequenceNumbersFollowTheClockAndTheTuple) {
 
 // RFC9293-MUST-9: another secret, other numbers
 TEST(PassiveOpen, InitialSequenceNumbersDependOnTheSecret) {
-  Net one, two{[](stack::Config& c) { c.secret = {3, 4}; }};
+  Net one, two{[](stack::Config&c) { c.secret = {3, 4}; }};
   one.syn_received_passive();
   two.syn_received_passive();
   EXPECT_NE(one.own_iss(), two.own_iss());

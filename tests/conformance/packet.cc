@@ -7,14 +7,28 @@
 namespace millrace::conformance {
 namespace {
 
-void put8(Bytes& b, uint32_t v) { b.push_back(static_cast<uint8_t>(v)); }
-void put16(Bytes& b, uint32_t v) { put8(b, v >> 8), put8(b, v); }
-void put32(Bytes& b, uint32_t v) { put16(b, v >> 16), put16(b, v); }
-void put(Bytes& b, const wire::Mac& mac) { b.insert(b.end(), mac.bytes.begin(), mac.bytes.end()); }
-void put(Bytes& b, const std::string& s) { b.insert(b.end(), s.begin(), s.end()); }
+void put8(Bytes& b, uint32_t v) {
+  b.push_back(static_cast<uint8_t>(v));
+}
+void put16(Bytes& b, uint32_t v) {
+  put8(b, v >> 8), put8(b, v);
+}
+void put32(Bytes& b, uint32_t v) {
+  put16(b, v >> 16), put16(b, v);
+}
+void put(Bytes& b, const wire::Mac& mac) {
+  b.insert(b.end(), mac.bytes.begin(), mac.bytes.end());
+}
+void put(Bytes& b, const std::string& s) {
+  b.insert(b.end(), s.begin(), s.end());
+}
 
-uint32_t get16(const uint8_t* p) { return static_cast<uint32_t>(p[0] << 8 | p[1]); }
-uint32_t get32(const uint8_t* p) { return get16(p) << 16 | get16(p + 2); }
+uint32_t get16(const uint8_t* p) {
+  return static_cast<uint32_t>(p[0] << 8 | p[1]);
+}
+uint32_t get32(const uint8_t* p) {
+  return get16(p) << 16 | get16(p + 2);
+}
 
 // RFC 1071, a byte pair at a time.
 uint16_t checksum(const uint8_t* p, size_t n, uint32_t sum = 0) {
@@ -187,7 +201,8 @@ Bytes encode_arp(bool request, const wire::Mac& to, const wire::Mac& sender_mac,
 
 std::string to_string(const Seg& s) {
   std::string t;
-  const std::pair<uint8_t, char> names[] = {{syn, 'S'}, {fin, 'F'}, {rst, 'R'}, {psh, 'P'}, {urg, 'U'}, {ack_bit, 'A'}};
+  const std::pair<uint8_t, char> names[] = {{syn, 'S'}, {fin, 'F'}, {rst, 'R'},
+                                            {psh, 'P'}, {urg, 'U'}, {ack_bit, 'A'}};
   for (auto [bit, name] : names)
     if (s.flags & bit) t += name;
   t += " seq " + std::to_string(s.seq) + " ack " + std::to_string(s.ack) + " len " + std::to_string(s.length);

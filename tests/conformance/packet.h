@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Packets as the tests write and read them. Seg is one TCP segment in numbers; A(1, 1).text("x").win(0) reads like a
-// trace. The codec is the tests' own: what the library builds is read by other code, and the other way round.
+// Packets as the tests write and read them. Seg is one TCP segment in numbers; A(1, 1).text("x").win(0) reads
+// like a trace. The codec is the tests' own: what the library builds is read by other code, and the other way
+// round.
 #pragma once
 
 #include <cstdint>
@@ -58,14 +59,30 @@ inline Seg with(uint8_t flags, uint32_t seq, uint32_t ack = 0, uint32_t n = 0) {
   s.length = n;
   return s;
 }
-inline Seg S(uint32_t seq) { return with(syn, seq); }
-inline Seg SA(uint32_t seq, uint32_t ack) { return with(syn | ack_bit, seq, ack); }
-inline Seg A(uint32_t seq, uint32_t ack, uint32_t n = 0) { return with(ack_bit, seq, ack, n); }
-inline Seg P(uint32_t seq, uint32_t ack, uint32_t n) { return with(psh | ack_bit, seq, ack, n); }
-inline Seg F(uint32_t seq, uint32_t ack, uint32_t n = 0) { return with(fin | ack_bit, seq, ack, n); }
-inline Seg PF(uint32_t seq, uint32_t ack, uint32_t n) { return with(fin | psh | ack_bit, seq, ack, n); }
-inline Seg R(uint32_t seq) { return with(rst, seq); }
-inline Seg RA(uint32_t seq, uint32_t ack) { return with(rst | ack_bit, seq, ack); }
+inline Seg S(uint32_t seq) {
+  return with(syn, seq);
+}
+inline Seg SA(uint32_t seq, uint32_t ack) {
+  return with(syn | ack_bit, seq, ack);
+}
+inline Seg A(uint32_t seq, uint32_t ack, uint32_t n = 0) {
+  return with(ack_bit, seq, ack, n);
+}
+inline Seg P(uint32_t seq, uint32_t ack, uint32_t n) {
+  return with(psh | ack_bit, seq, ack, n);
+}
+inline Seg F(uint32_t seq, uint32_t ack, uint32_t n = 0) {
+  return with(fin | ack_bit, seq, ack, n);
+}
+inline Seg PF(uint32_t seq, uint32_t ack, uint32_t n) {
+  return with(fin | psh | ack_bit, seq, ack, n);
+}
+inline Seg R(uint32_t seq) {
+  return with(rst, seq);
+}
+inline Seg RA(uint32_t seq, uint32_t ack) {
+  return with(rst | ack_bit, seq, ack);
+}
 
 // The text of either direction: n bytes from relative sequence number `from` on.
 std::string stream(uint32_t from, uint32_t n);

@@ -5,7 +5,9 @@
 namespace millrace::conformance {
 namespace {
 
-void fine_rto(stack::Config& c) { c.tcp.rto_min = milliseconds(1); }
+void fine_rto(stack::Config& c) {
+  c.tcp.rto_min = milliseconds(1);
+}
 
 // Established after a handshake that took `rtt`.
 void established_after(Net& net, Duration rtt) {
@@ -37,7 +39,8 @@ TEST(Rto, TheSecondSampleUpdatesVarianceBeforeMean) {
   net.expect_after(milliseconds(285), P(101, 1, 100));
 }
 
-// RFC6298-2.3: and a third, of 200 ms: RTTVAR = 35.625 + 26.25 = 61.875; SRTT = 83.125 + 25 = 108.125; RTO = 355.625 ms
+// RFC6298-2.3: and a third, of 200 ms: RTTVAR = 35.625 + 26.25 = 61.875; SRTT = 83.125 + 25 = 108.125; RTO =
+// 355.625 ms
 TEST(Rto, TheThirdSample) {
   Net net{fine_rto};
   established_after(net, milliseconds(100));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Second and fourth check of RFC 9293 3.10.7.4 in each synchronized state: RST and SYN, with RFC 5961's challenge ACKs.
+// Second and fourth check of RFC 9293 3.10.7.4 in each synchronized state: RST and SYN, with RFC 5961's
+// challenge ACKs.
 #include "tests/conformance/harness.h"
 
 namespace millrace::conformance {
@@ -12,7 +13,9 @@ struct At {
   uint32_t ack;  // SND.NXT
 };
 
-void PrintTo(const At& at, std::ostream* os) { *os << name(at.state); }
+void PrintTo(const At& at, std::ostream* os) {
+  *os << name(at.state);
+}
 
 class Synchronized : public testing::TestWithParam<At> {
  protected:

@@ -23,10 +23,10 @@ TEST(Acceptability, WithoutTextTheSequenceNumberMustLieInTheWindow) {
   net.established_passive();
   net.send(10);
   net.expect(P(1, 1, 10));
-  net.in(A(window, 1));       // the last octet of the window
+  net.in(A(window, 1));  // the last octet of the window
   net.in(A(1, 1));
   net.expect_none();
-  net.in(A(0, 11));           // left of it: an ACK says where we are, and its own ACK counts for nothing
+  net.in(A(0, 11));  // left of it: an ACK says where we are, and its own ACK counts for nothing
   net.expect(A(11, 1));
   net.in(A(1 + window, 11));  // right of it
   net.expect(A(11, 1));
@@ -39,7 +39,7 @@ TEST(Acceptability, WithoutTextTheSequenceNumberMustLieInTheWindow) {
 TEST(Acceptability, WithTextItsFirstOrLastOctetMustLieInTheWindow) {
   Net net;
   net.established_passive();
-  net.in(P(window, 1, 1));      // the very last octet that fits
+  net.in(P(window, 1, 1));  // the very last octet that fits
   net.expect(A(1, 1));
   net.in(P(1 + window, 1, 1));  // the one behind it
   net.expect(A(1, 1));

@@ -56,7 +56,8 @@ TEST_F(Text, TheDelayBeginsAnewAfterAnAckThatWasCarried) {
 
 // RFC9293-MUST-58, RFC9293-MUST-59, RFC5681-4.2c: all of a burst, then one ACK
 TEST_F(Text, ABurstGetsOneAck) {
-  net.burst({A(1, 1, 1460), A(1461, 1, 1460), A(2921, 1, 1460), A(4381, 1, 1460), A(5841, 1, 1460), P(7301, 1, 700)});
+  net.burst({A(1, 1, 1460), A(1461, 1, 1460), A(2921, 1, 1460), A(4381, 1, 1460), A(5841, 1, 1460),
+             P(7301, 1, 700)});
   net.expect(A(1, 8001));
   EXPECT_EQ(net.received, stream(1, 8000));
   net.silent_for(milliseconds(100));
@@ -158,7 +159,8 @@ TEST(Reassembly, RandomOverlapsGiveTheStream) {
     net.established_passive();
     Random random(seed);
     for (int i = 0; i < 60; ++i)
-      net.in(A(1 + static_cast<uint32_t>(random.below(2000)), 1, 1 + static_cast<uint32_t>(random.below(300))));
+      net.in(
+          A(1 + static_cast<uint32_t>(random.below(2000)), 1, 1 + static_cast<uint32_t>(random.below(300))));
     EXPECT_EQ(net.received, stream(1, static_cast<uint32_t>(net.received.size())));
     for (uint32_t at = 1; at < 2301; at += 100) net.in(A(at, 1, 100));
     EXPECT_EQ(net.received, stream(1, 2300)) << "seed " << seed;

@@ -207,7 +207,8 @@ TEST(WindowScale, OurWindowIsScaled) {
   net.expect_after(milliseconds(40), A(1, 2001).win((1 << 20) >> 5));
 }
 
-// RFC7323-2.2a, RFC9293-SHLD-18: without the peer's option ours is off, the window is at most 65535: no news to tell
+// RFC7323-2.2a, RFC9293-SHLD-18: without the peer's option ours is off, the window is at most 65535: no news
+// to tell
 TEST(WindowScale, WithoutThePeersOptionNothingIsScaled) {
   Net net{[](stack::Config& c) { c.tcp.receive_buffer = 1 << 20; }};
   net.established_passive();

@@ -48,7 +48,7 @@ def in_child(case, world, answer):
     except BaseException as error:  # whatever it is, it is this case's
         outcome, why = "FAIL", f"{type(error).__name__}: {error} ({traceback.format_exc(limit=-2)})"
     capture = str(world.capture) if world.capture else ""
-    answer.write(json.dumps([outcome, why, capture, world.mac]))
+    answer.write(json.dumps([outcome, why, capture, world.mac, world.by_driver]))
     answer.close()
 
 
@@ -67,9 +67,9 @@ def run_case(case, world):
             # What the case has started ends with it (world.die_with_parent).
             if not select.select([answer], [], [], case.seconds)[0]:
                 os.kill(child, signal.SIGKILL)
-                return "FAIL", f"not done after {case.seconds} s", "", ""
+                return "FAIL", f"not done after {case.seconds} s", "", "", False
             text = answer.read()
-        return json.loads(text) if text else ("FAIL", "the process of the case died", "", "")
+        return json.loads(text) if text else ("FAIL", "the process of the case died", "", "", False)
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
@@ -77,9 +77,10 @@ def run_case(case, world):
         os.waitpid(child, 0)
 
 
-def judge_capture(name, path, mac):
+def judge_capture(path, mac, by_driver):
     """The kernel's frames are left out: it leaves checksums to the device where it can."""
-    fields = ["frame.number", "tcp.checksum.status", "ip.checksum.status", "icmp.checksum.status", "_ws.malformed"]
+    fields = ["frame.number", "tcp.checksum.status", "ip.checksum.status", "icmp.checksum.status", "_ws.malformed",
+              "tcp.checksum", "tcp.checksum_calculated"]
     words = ["tshark", "-n", "-r", path, "-Y", f"eth.src == {mac}", "-T", "fields"]
     for option in ("tcp.check_checksum:TRUE", "ip.check_checksum:TRUE", "tcp.desegment_tcp_streams:FALSE"):
         words += ["-o", option]
@@ -89,11 +90,15 @@ def judge_capture(name, path, mac):
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     if done.returncode != 0:
         return "FAIL", done.stderr.strip()
-    for number, tcp, ip, icmp, malformed in rows:
+    for number, tcp, ip, icmp, malformed, found, right in rows:
+        # The driver of net_tap writes ffff for a TCP checksum of 0, as if it were UDP: one frame in 65536. Receivers
+        # add it up to the same.
+        if by_driver and tcp == "0" and found == "0xffff" and int(right or "1", 16) == 0:
+            tcp = "1"
         # 0 is bad, 1 good. An ICMP error quotes a header, which has a status too.
         if malformed or "0" in (tcp + "," + ip + "," + icmp).split(","):
-            return "FAIL", f"frame {number}: TCP {tcp}, IP {ip}, ICMP {icmp} {malformed}"
-    if not any(ip == "1" and "1" in (tcp, icmp) for _, tcp, ip, icmp, _ in rows) and len(rows) > 2:
+            return "FAIL", f"frame {number}: TCP {tcp} ({found}, not {right}), IP {ip}, ICMP {icmp} {malformed}"
+    if not any(ip == "1" and "1" in (tcp, icmp) for _, tcp, ip, icmp, *_ in rows) and len(rows) > 2:
         return "FAIL", f"no verified checksum among {len(rows)} frames"
     return "ok", ""
 
@@ -134,11 +139,12 @@ def main():
                 directory = Path(top, f"{number:03}")
                 directory.mkdir()
                 start = time.monotonic()
-                outcome, why, capture, mac = run_case(case, World(options.build, directory, options))
+                outcome, why, capture, mac, by_driver = run_case(case, World(options.build, directory, options))
                 took = time.monotonic() - start
                 tell(outcome, case.name, why)
                 if capture and Path(capture).exists():
-                    tell(*[(o, f"tshark {case.name}", w) for o, w in [judge_capture(case.name, capture, mac)]][0])
+                    outcome, why = judge_capture(capture, mac, by_driver)
+                    tell(outcome, f"tshark {case.name}", why)
                 if options.times:
                     print(f"  {took:.1f} s, {time.monotonic() - start - took:.1f} s of tshark", flush=True)
                 if not options.keep:

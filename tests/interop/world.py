@@ -97,8 +97,9 @@ class World:
         self.build = Path(build).resolve()
         self.directory = Path(directory)
         self.options = options
-        self.capture = None  # path and Millrace's MAC, for the checksum check afterwards
+        self.capture = None  # this, and who computed the checksums in it, is for run.py's look at it afterwards
         self.mac = ""
+        self.by_driver = False
 
     @property
     def program(self):
@@ -145,6 +146,7 @@ class Echo:
         mac = re.search(r"MAC ([0-9a-f:]{17})", self.output)
         demand(mac, f"no MAC in the banner: {self.output}")
         self.mac = self.world.mac = mac[1]
+        self.world.by_driver = "tx TCP hardware" in self.output
         sh("ip", "address", "add", f"{KERNEL}/24", "dev", TAP)
         if self.frames:
             self.start_capture()
