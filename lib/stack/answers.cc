@@ -2,6 +2,7 @@
 // Stateless answers, ARP (RFC 826) and ICMP echo (RFC 792). They go back to where the frame came from: nothing has to
 // be resolved, and nothing is remembered.
 #include "stack/internals.h"
+#include "tcp/timeouts.h"
 
 namespace millrace::stack {
 
@@ -111,7 +112,10 @@ void neighbor_failed(Stack& s, uint16_t index, Output& out) {
     n.waiting.remove(s.cx.tcbs, n.waiting.first());
     tcb.clear(tcp::in_wait);
     // A soft error for who is connected (RFC9293-MUST-56): its timers go on. For who is opening it is the end.
-    if (tcb.state == State::syn_sent || tcb.state == State::closed) remove(s, tcb, Event::unreachable);
+    if (tcb.state == State::syn_sent || tcb.state == State::closed)
+      remove(s, tcb, Event::unreachable);
+    else
+      tcp::wait_for_path(s.cx, tcb);
   }
   while (!n.waiting_half_open.empty()) {
     uint32_t i = n.waiting_half_open.first();

@@ -95,26 +95,32 @@ void enter_time_wait(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out) 
   record.tag = tcb.tag;
   record.ts_recent = tcb.rcv.ts_recent;
   record.ts_offset = tcb.ts_offset;
+  record.wnd = static_cast<uint16_t>(std::min(wire::distance(tcb.rcv.nxt, tcb.rcv.adv) >> tcb.rcv_wscale, 65535u));
   record.ttl = tcb.ttl;
   record.tos = tcb.tos;
   record.ts_ok = tcb.is(tcp::ts_ok);
   uint32_t index = s.time_waits.append(record);
   s.flows.rename(tcb.tag, Number::make(Kind::tcb, s.cx.index_of(tcb)), Number::make(Kind::time_wait, index));
   s.cx.count(Count::time_wait_entered);
-  if (answer_room(s, out)) {
-    wire::TxSegment tx = tcp::make_answer(tcb.key, seg, tcb.ttl, wire::ack);
-    tx.seq = record.snd_nxt;
-    tx.ack = record.rcv_nxt;
-    tx.tos = tcb.tos;
-    if (record.ts_ok) {
-      tx.options = wire::opt_timestamps;
-      tx.ts_val = s.cx.ts_now(tcb);
-      tx.ts_ecr = record.ts_recent;
-    }
-    answer(s, tx, out);
-  }
+  // The ACK of our FIN is not answered itself, but for what came before it in this burst.
+  if (seg.len > 0 || tcb.rcv.last_ack != tcb.rcv.nxt || tcb.acks_due > 0) acknowledge(s, record, seg, out);
   if (tcb.state != State::time_wait) tcp::set_state(tcb, State::time_wait);
   retire(s, tcb, Event::finished);
+}
+
+void acknowledge(Stack& s, const TimeWait& record, const wire::Segment& seg, Output& out) {
+  if (!answer_room(s, out)) return;
+  wire::TxSegment tx = tcp::make_answer(record.key, seg, record.ttl, wire::ack);
+  tx.seq = record.snd_nxt;
+  tx.ack = record.rcv_nxt;
+  tx.wnd = record.wnd;
+  tx.tos = record.tos;
+  if (record.ts_ok) {
+    tx.options = wire::opt_timestamps;
+    tx.ts_val = static_cast<uint32_t>(s.cx.now.ms()) + record.ts_offset;
+    tx.ts_ecr = record.ts_recent;
+  }
+  answer(s, tx, out);
 }
 
 void end_time_wait(Stack& s, uint32_t index) {

@@ -110,6 +110,8 @@ Tcb* new_tcb(Stack& s, const wire::FlowKey& key, uint32_t tag, uint16_t neighbor
 void remove(Stack& s, Tcb& tcb, Event::Reason reason);
 
 void enter_time_wait(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out);
+// The ACK that a TIME-WAIT record answers with.
+void acknowledge(Stack& s, const TimeWait& record, const wire::Segment& seg, Output& out);
 void free_slot_if_done(Stack& s, Tcb& tcb);
 void end_time_wait(Stack& s, uint32_t index);
 // Applies what segment_arrives or a timeout decided. True: the packet was kept.

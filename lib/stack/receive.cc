@@ -35,7 +35,7 @@ void arrives_closed(Stack& s, const FlowKey& key, const Segment& seg, Output& ou
 
 void arrives_time_wait(Stack& s, uint32_t index, const FlowKey& key, uint32_t tag, const Segment& seg, Output& out) {
   TimeWait& record = s.time_waits[index];
-  auto verdict = tcp::time_wait_arrives(record, seg);
+  auto verdict = tcp::time_wait_arrives(record, seg, s.cx.params.timestamps);
   if (verdict == tcp::TimeWaitVerdict::drop) return;
   if (verdict == tcp::TimeWaitVerdict::reopen) {
     uint32_t listener = s.listeners.find(key.local, key.local_port);
@@ -57,18 +57,7 @@ void arrives_time_wait(Stack& s, uint32_t index, const FlowKey& key, uint32_t ta
     s.flows.rename(tag, Number::make(Kind::time_wait, index), Number::make(Kind::time_wait, moved));
     index = moved;
   }
-  if (!answer_room(s, out)) return;
-  const TimeWait& now = s.time_waits[index];
-  wire::TxSegment tx = tcp::make_answer(key, seg, now.ttl, wire::ack);
-  tx.seq = now.snd_nxt;
-  tx.ack = now.rcv_nxt;
-  tx.tos = now.tos;
-  if (now.ts_ok) {
-    tx.options = wire::opt_timestamps;
-    tx.ts_val = static_cast<uint32_t>(s.cx.now.ms()) + now.ts_offset;
-    tx.ts_ecr = now.ts_recent;
-  }
-  answer(s, tx, out);
+  acknowledge(s, s.time_waits[index], seg, out);
 }
 
 // Is this still what the table would say? A record with this key that is in use stands in the table, and nowhere else

@@ -39,7 +39,7 @@ bool check_timestamps(Context& cx, Tcb& tcb, const Segment& seg) {
     return false;
   }
   constexpr Duration outdated = seconds(24 * 86400);  // RFC7323-5.5: TS.Recent says nothing any more
-  if (static_cast<int32_t>(seg.ts_val - tcb.rcv.ts_recent) < 0 && cx.now - tcb.last_sent < outdated) {
+  if (static_cast<int32_t>(seg.ts_val - tcb.rcv.ts_recent) < 0 && cx.now - tcb.ts_recent_at < outdated) {
     cx.count(Count::paws_rejected);  // RFC7323-5.3R1
     challenge_ack(cx, tcb);
     return false;
@@ -96,6 +96,13 @@ bool is_duplicate_ack(const Tcb& tcb, const Segment& seg, uint32_t wnd_before) {
          tcb.snd.wnd != 0;
 }
 
+// Both ends sent their SYN first: the SYN that its ACK comes with is known, and the ACK is what is waited for
+// (RFC 9293 figure 8, RFC9293-MUST-10).
+bool is_crossing_syn_ack(const Tcb& tcb, const Segment& seg) {
+  return seg.has(wire::syn) && seg.has(wire::ack) && !seg.has(wire::rst) && seg.seq == tcb.irs &&
+         seg.ack == tcb.snd.max;
+}
+
 // Fifth, the ACK field (RFC9293-3.10.7.4d, e). True: go on.
 bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   if (tcb.state == State::syn_received) {
@@ -128,7 +135,7 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     cx.want_output(tcb);
   }
   if (after(seg.ack, tcb.snd.una)) {
-    new_ack(cx, tcb, seg.ack);
+    new_ack(cx, tcb, seg);
     outcome.forward_progress = true;
   } else if (is_duplicate_ack(tcb, seg, wnd_before)) {
     duplicate_ack(cx, tcb);
@@ -158,6 +165,13 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
 Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
   Outcome outcome;
   if (!check_timestamps(cx, tcb, seg)) return outcome;
+  if (tcb.state == State::syn_received && is_crossing_syn_ack(tcb, seg)) {
+    Segment ack = seg;
+    ack.flags &= static_cast<uint8_t>(~wire::syn);
+    ack.seq += 1;
+    ack.len -= 1;
+    return arrives_other(cx, tcb, ack);
+  }
   if (seg.has(wire::rst)) {
     check_rst(cx, tcb, seg, outcome);
     return outcome;
@@ -173,7 +187,7 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
       challenge_ack(cx, tcb);
     return outcome;
   }
-  if (tcb.is(ts_ok) && before_eq(seg.seq, tcb.rcv.last_ack)) tcb.rcv.ts_recent = seg.ts_val;  // RFC7323-4.3, -5.3R3
+  take_timestamp(cx, tcb, seg);  // RFC7323-4.3, -5.3R3
   // Third (security) does not exist here. Fourth, the SYN bit (RFC9293-3.10.7.4c, RFC5961-4.2).
   if (seg.has(wire::syn)) {
     challenge_ack(cx, tcb);

@@ -21,10 +21,12 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
     tcb.snd_wscale = std::min<uint8_t>(syn.wscale, 14);  // RFC7323-2.3a
   } else {
     tcb.snd_wscale = tcb.rcv_wscale = 0;
+    tcb.receive_buffer = std::min(tcb.receive_buffer, 65535u);  // more could never be promised
   }
   if (syn.options & wire::opt_timestamps && cx.params.timestamps) {
     tcb.set(ts_ok);
     tcb.rcv.ts_recent = syn.ts_val;
+    tcb.ts_recent_at = cx.now;
   }
   if (syn.options & wire::opt_sack_permitted && cx.params.sack) tcb.set(sack_ok);
   // RFC9293-MUST-16: what the peer takes, what our link carries, less the options that every segment has
@@ -42,7 +44,7 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
 void establish(Context& cx, Tcb& tcb) {
   set_state(tcb, State::established);
   cx.stop_timer(tcb);
-  tcb.backoff = 0;
+  tcb.backoff = tcb.timeouts = 0;
   tcb.recover = tcb.iss;  // RFC6582-3.2.1
   tcb.dup_acks = 0;
   tcb.last_sent = cx.now;

@@ -23,9 +23,11 @@ const char* check_chains(const Context& cx, const Tcb& tcb) {
   }
   at = Seq{0};
   bool first = true;
+  bool handshake = tcb.state == State::syn_sent || tcb.state == State::syn_received;
+  Seq una = handshake ? tcb.iss + 1 : tcb.snd.una;  // text waits behind the SYN
   for (uint32_t i = tcb.send_head; i != no_index; i = cx.nodes[i].next) {
     const Node& node = cx.nodes[i];
-    if (first && (before(tcb.snd.una, node.seq) || before_eq(node.seq + node.slice.length, tcb.snd.una)))
+    if (first && (before(una, node.seq) || before_eq(node.seq + node.slice.length, una)))
       return "the first node of the send queue holds SND.UNA";
     if (!first && node.seq != at) return "the send queue has no gap";
     at = node.seq + node.slice.length;

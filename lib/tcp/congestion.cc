@@ -12,8 +12,8 @@ uint32_t initial_window(const Tcb& tcb, const Params& p) {
 }
 
 // RFC5681-3.1i: half of what is in flight, at least two segments.
-uint32_t half_flight(const Tcb& tcb) {
-  return std::max(wire::distance(tcb.snd.una, tcb.snd.max) / 2, 2u * tcb.mss);
+uint32_t half_flight(const Tcb& tcb, wire::Seq highest) {
+  return std::max(wire::distance(tcb.snd.una, highest) / 2, 2u * tcb.mss);
 }
 
 }  // namespace
@@ -29,7 +29,10 @@ void cc_acked(Tcb& tcb, uint32_t bytes, uint32_t flight) {
   if (tcb.cwnd < tcb.ssthresh) {
     // A window that was not used says nothing about the path: it does not grow.
     if (flight * 2 < tcb.cwnd) return;
-    tcb.cwnd += std::min(bytes, 2u * tcb.mss);  // RFC5681-3.1g
+    // RFC5681-3.1g. L = 2, but while a timeout's data comes in once more an ACK may cover what had arrived the first
+    // time: L = 1 (RFC 3465 2.3).
+    uint32_t l = wire::before(tcb.snd.una, tcb.recover) ? 1 : 2;
+    tcb.cwnd += std::min(bytes, l * tcb.mss);
     return;
   }
   if (flight + tcb.mss < tcb.cwnd) return;
@@ -43,13 +46,13 @@ void cc_acked(Tcb& tcb, uint32_t bytes, uint32_t flight) {
 
 void cc_lost(Tcb& tcb) {
   if (tcb.congestion == Congestion::none) return;
-  tcb.ssthresh = half_flight(tcb);
+  tcb.ssthresh = half_flight(tcb, tcb.dup_max);  // RFC5681-3.2.2: without what limited transmit has sent
   tcb.cc_acked = 0;
 }
 
 void cc_timeout(Tcb& tcb, bool first) {
   if (tcb.congestion == Congestion::none) return;
-  if (first) tcb.ssthresh = half_flight(tcb);
+  if (first) tcb.ssthresh = half_flight(tcb, tcb.snd.max);
   tcb.cwnd = tcb.mss;  // RFC5681-3.1j
   tcb.cc_acked = 0;
 }

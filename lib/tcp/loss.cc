@@ -25,6 +25,7 @@ void resend_first(Context& cx, Tcb& tcb) {
 }  // namespace
 
 void duplicate_ack(Context& cx, Tcb& tcb) {
+  if (tcb.dup_acks == 0) tcb.dup_max = tcb.snd.max;
   if (tcb.dup_acks < 255) ++tcb.dup_acks;
   if (tcb.is(in_recovery)) {
     set_cwnd(tcb, tcb.cwnd + tcb.mss);  // RFC5681-3.2.4: a segment has left the network
@@ -61,7 +62,7 @@ void ack_in_recovery(Context& cx, Tcb& tcb, uint32_t bytes) {
 }
 
 void loss_timeout(Context& cx, Tcb& tcb) {
-  cc_timeout(tcb, tcb.backoff == 0);
+  cc_timeout(tcb, tcb.timeouts == 0);
   tcb.recover = tcb.snd.max;  // RFC6582-3.2.4
   tcb.clear(in_recovery | resend_una | timing);
   tcb.dup_acks = 0;

@@ -148,17 +148,22 @@ void emit_first_again(Context& cx, Tcb& tcb, Emission& out) {
 }
 
 // One octet (or the FIN) into a closed window (RFC9293-MUST-36). SND.NXT stays: what the peer does not take is sent
-// again when the window opens.
+// again when the window opens. A window that is open, but too little for the silly-window rule, is filled: the override
+// of RFC 9293 3.8.6.2.1, after which the retransmission timer waits.
 void emit_window_probe(Context& cx, Tcb& tcb, Emission& out) {
   tcb.clear(probe_due);
   if (tcb.unsent() == 0) return;
+  bool closed = tcb.snd.wnd == 0;
   uint32_t from = tcb.send_next;
-  // A window that is open, but too little for the silly-window rule, is filled: the override of RFC 9293 3.8.6.2.1.
   uint32_t unsent = before(tcb.snd.nxt, tcb.end) ? distance(tcb.snd.nxt, tcb.end) : 0;
   uint32_t len = std::min({unsent, std::max(tcb.snd.wnd, 1u), uint32_t{tcb.mss}});
   uint32_t used = emit_text(cx, tcb, out, from, tcb.snd.nxt, len, tcb.is(fin_queued) && len == unsent && (len == 0 || tcb.snd.wnd > len));
   tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt + used);
   cx.count(Count::window_probes_sent);
+  if (closed) return;
+  tcb.snd.nxt += used;
+  tcb.send_next = from;
+  cx.stop_timer(tcb);
 }
 
 void emit_keepalive(Context& cx, Tcb& tcb, Emission& out) {

@@ -17,7 +17,7 @@ struct Params {
   Duration clock_granularity = milliseconds(1);
   uint8_t r1 = 3;                          // retransmissions until `slow` (RFC9293-SHLD-10)
   Duration r2 = seconds(924);              // until `timed out`; Linux's 15 retries (RFC9293-SHLD-11: >= 100 s)
-  uint8_t syn_retries = 7;                 // SYNs at 0, 1, 3, 7 ... s, `timed out` at 255 s (RFC9293-MUST-23)
+  uint8_t syn_retries = 7;                 // SYNs at 0, 1, 3 ... 127 s, `timed out` at 247 s (RFC9293-MUST-23)
   uint8_t syn_ack_retries = 5;
 
   // Acknowledging (RFC 9293 3.8.6.3). 40 ms as Linux's minimum; the RFC allows up to 500 (RFC9293-MUST-40).

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "tcp/context.h"
+#include "wire/segment.h"
 
 namespace millrace::tcp {
 
@@ -22,6 +23,7 @@ inline void rtt_init(Tcb& tcb, const Params& p) {
 inline void rtt_sample(Tcb& tcb, const Params& p, Duration measured) {
   uint32_t r = static_cast<uint32_t>(std::clamp<uint64_t>(measured.us(), 1, 1u << 27));
   auto& rtt = tcb.rtt;
+  tcb.backoff = 0;  // Karn: only a measured round trip ends the backing off
   if (rtt.srtt == 0) {  // RFC6298-2.2
     rtt.srtt = r * 8;
     rtt.rttvar = r * 2;
@@ -35,6 +37,13 @@ inline void rtt_sample(Tcb& tcb, const Params& p, Duration measured) {
   // RFC6298-4: K * RTTVAR is not below the clock's granularity
   uint32_t variance = std::max(rtt.rttvar, static_cast<uint32_t>(p.clock_granularity.us()));
   rtt.rto = clamp_rto(p, uint64_t{rtt.srtt >> 3} + variance);
+}
+
+// After a timeout no segment is timed, but the peer's echo tells which transmission it answers (RFC 7323 3).
+inline void rtt_from_echo(Context& cx, Tcb& tcb, const wire::Segment& seg) {
+  if (!tcb.is(ts_ok) || !(seg.options & wire::opt_timestamps)) return;
+  uint32_t ms = cx.ts_now(tcb) - seg.ts_ecr;
+  if (ms < 600'000) rtt_sample(tcb, cx.params, milliseconds(ms));
 }
 
 // The timeout that applies now, backed off (RFC6298-5.5).

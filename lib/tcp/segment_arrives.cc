@@ -41,7 +41,14 @@ void update_window(Tcb& tcb, const Segment& seg) {
   }
 }
 
-void new_ack(Context& cx, Tcb& tcb, Seq ack) {
+void take_timestamp(Context& cx, Tcb& tcb, const Segment& seg) {
+  if (!tcb.is(ts_ok) || after(seg.seq, tcb.rcv.last_ack) || seg.ts_val == tcb.rcv.ts_recent) return;
+  tcb.rcv.ts_recent = seg.ts_val;
+  tcb.ts_recent_at = cx.now;
+}
+
+void new_ack(Context& cx, Tcb& tcb, const Segment& seg) {
+  Seq ack = seg.ack;
   uint32_t bytes = distance(tcb.snd.una, ack);
   uint32_t flight = distance(tcb.snd.una, tcb.snd.max);
   if (tcb.is(timing) && after_eq(ack, tcb.rtt.timed_seq)) {
@@ -53,7 +60,10 @@ void new_ack(Context& cx, Tcb& tcb, Seq ack) {
   if (jumped) tcb.snd.nxt = ack;
   drop_acknowledged(cx, tcb, ack);
   if (jumped) seek_next(cx, tcb);
-  tcb.backoff = 0;
+  if (tcb.backoff != 0) rtt_from_echo(cx, tcb, seg);
+  tcb.timeouts = 0;
+  // What was lost before is history; kept close behind, so that it is not ahead again when the numbers wrap.
+  if (after(ack, tcb.recover)) tcb.recover = ack - 1;
   if (tcb.is(in_recovery)) {
     ack_in_recovery(cx, tcb, bytes);
   } else {
@@ -75,7 +85,6 @@ void new_ack(Context& cx, Tcb& tcb, Seq ack) {
 
 namespace {
 
-// RFC7323-4.3: the timestamp to echo comes from the earliest segment not yet acknowledged.
 bool options_as_expected(const Tcb& tcb, const Segment& seg) {
   if (!tcb.is(ts_ok)) return true;  // RFC7323-3.2c
   if (seg.options != wire::opt_timestamps) return false;
@@ -99,10 +108,10 @@ bool as_predicted(const Tcb& tcb, const Segment& seg) {
 
 static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   Outcome outcome;
-  if (tcb.is(ts_ok) && before_eq(seg.seq, tcb.rcv.last_ack)) tcb.rcv.ts_recent = seg.ts_val;
+  take_timestamp(cx, tcb, seg);
   update_window(tcb, seg);
   if (seg.ack != tcb.snd.una) {
-    new_ack(cx, tcb, seg.ack);
+    new_ack(cx, tcb, seg);
     outcome.forward_progress = true;
   } else if (tcb.unsent() > 0) {
     cx.want_output(tcb);
@@ -121,7 +130,11 @@ Outcome segment_arrives(Context& cx, Tcb& tcb, const Segment& seg) {
     return fast_path(cx, tcb, seg);
   if (tcb.is(keepalive_on)) {
     tcb.last_received = cx.now;
-    tcb.keepalive_sent = 0;
+    if (tcb.keepalive_sent != 0) {  // a probe was answered: all begins anew
+      tcb.keepalive_sent = 0;
+      tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
+      cx.arm(tcb, tcb.keepalive_at);
+    }
   }
   if (tcb.state == State::syn_sent) return arrives_syn_sent(cx, tcb, seg);
   return arrives_other(cx, tcb, seg);

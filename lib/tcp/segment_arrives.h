@@ -42,8 +42,10 @@ void process_urgent(Context& cx, Tcb& tcb, const wire::Segment& seg);
 void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome);
 void check_fin(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome);
 
-// ACK of new data: SND.UNA moves to `ack`.
-void new_ack(Context& cx, Tcb& tcb, Seq ack);
+// ACK of new data: SND.UNA moves to SEG.ACK.
+void new_ack(Context& cx, Tcb& tcb, const wire::Segment& seg);
+// RFC7323-4.3: TS.Recent comes from the segment that holds, or precedes, the next byte expected.
+void take_timestamp(Context& cx, Tcb& tcb, const wire::Segment& seg);
 void update_window(Tcb& tcb, const wire::Segment& seg);
 // In-order text was taken: an ACK now, or the delayed one (RFC9293-SHLD-18, -19).
 void schedule_ack(Context& cx, Tcb& tcb);

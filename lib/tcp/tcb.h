@@ -119,7 +119,7 @@ struct alignas(64) Tcb {
   uint8_t snd_wscale = 0;
   uint8_t rcv_wscale = 0;
   enum class Timer : uint8_t { none, retransmit, persist } timer = Timer::none;
-  uint8_t backoff = 0;            // consecutive timeouts
+  uint8_t backoff = 0;            // doublings of the RTO; kept until a round trip is measured (RFC6298-5.5)
 
   uint64_t token = 0;             // the application's own
 
@@ -153,6 +153,7 @@ struct alignas(64) Tcb {
   uint8_t channel = 0;
   uint8_t ttl = 64;
   uint8_t tos = 0;
+  Instant ts_recent_at;           // when TS.Recent was last another one
 
   // --- cold ---
   Seq iss;
@@ -160,6 +161,7 @@ struct alignas(64) Tcb {
   Seq rcv_fin;
   Seq rcv_up;
   Seq snd_up;
+  Seq dup_max;                    // SND.MAX when the first duplicate ACK came
   uint32_t out_head = no_index;   // out of order, sorted
   uint16_t out_count = 0;
   uint8_t recent_count = 0;
@@ -169,7 +171,6 @@ struct alignas(64) Tcb {
   Instant keepalive_at = Instant::never();
   Instant first_timeout;          // when what is not acknowledged now was first due
   Instant last_received;
-  Instant ts_recent_at;
   Instant challenge_since;
   Duration r2{};
   uint32_t listener = no_index;
@@ -180,6 +181,7 @@ struct alignas(64) Tcb {
   uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's
   uint8_t keepalive_sent = 0;
   uint8_t syn_sent_count = 0;
+  uint8_t timeouts = 0;      // in a row, without an ACK of new data
   Event::Reason reason = Event::no_reason;
 
   bool is(uint32_t any) const { return marks & any; }

@@ -16,8 +16,8 @@ void TimeWaitRing::init(Region& region, uint32_t capacity) {
 namespace {
 
 // May this SYN open a new connection? (RFC 6191 section 2, RFC9293-MAY-2, RFC9293-SHLD-4)
-bool is_new_connection(const TimeWait& record, const Segment& syn) {
-  bool has_timestamp = syn.options & wire::opt_timestamps;
+bool is_new_connection(const TimeWait& record, const Segment& syn, bool timestamps) {
+  bool has_timestamp = timestamps && syn.options & wire::opt_timestamps;
   if (record.ts_ok && has_timestamp) {
     int32_t newer = static_cast<int32_t>(syn.ts_val - record.ts_recent);
     return newer > 0 || (newer == 0 && after(syn.seq, record.rcv_nxt));
@@ -28,11 +28,11 @@ bool is_new_connection(const TimeWait& record, const Segment& syn) {
 
 }  // namespace
 
-TimeWaitVerdict time_wait_arrives(const TimeWait& record, const Segment& seg) {
+TimeWaitVerdict time_wait_arrives(const TimeWait& record, const Segment& seg, bool timestamps) {
   // RFC1337-2: a RST ends no TIME-WAIT. RFC 9293 would let an exact one do so; an old duplicate can be exact.
   if (seg.has(wire::rst)) return TimeWaitVerdict::drop;
   if (seg.has(wire::syn) && !seg.has(wire::ack))
-    return is_new_connection(record, seg) ? TimeWaitVerdict::reopen : TimeWaitVerdict::ack;
+    return is_new_connection(record, seg, timestamps) ? TimeWaitVerdict::reopen : TimeWaitVerdict::ack;
   if (record.ts_ok && seg.options & wire::opt_timestamps &&
       static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0)
     return TimeWaitVerdict::ack;  // RFC7323-5.3R1

@@ -22,6 +22,7 @@ struct alignas(64) TimeWait {
   uint32_t tag = 0;
   uint32_t ts_recent = 0;
   uint32_t ts_offset = 0;
+  uint16_t wnd = 0;  // the field as it was
   uint8_t ttl = 64;
   uint8_t tos = 0;
   bool ts_ok = false;
@@ -36,8 +37,8 @@ enum class TimeWaitVerdict : uint8_t {
   reopen,   // a new connection's SYN: the record goes, the SYN is treated as in LISTEN
 };
 
-// RFC 9293 3.10.7.4 as it reads for TIME-WAIT, RFC 6191, RFC 1337.
-TimeWaitVerdict time_wait_arrives(const TimeWait& record, const wire::Segment& seg);
+// RFC 9293 3.10.7.4 as it reads for TIME-WAIT, RFC 6191, RFC 1337. `timestamps`: a new connection would use them.
+TimeWaitVerdict time_wait_arrives(const TimeWait& record, const wire::Segment& seg, bool timestamps);
 
 // The ring. An index stays valid until its record ends or moves.
 class TimeWaitRing {

@@ -14,6 +14,14 @@ TimeoutOutcome gone(Tcb& tcb, Event::Reason reason) {
   return {Fate::gone, false};
 }
 
+// One more timeout in a row. At R1 the next hop is doubted and the application told (RFC9293-MUST-20, RFC9293-SHLD-9).
+TimeoutOutcome at_r1(Context& cx, Tcb& tcb) {
+  if (tcb.timeouts < 255) ++tcb.timeouts;
+  bool now = tcb.timeouts == cx.params.r1;
+  if (now) cx.tell(tcb, pend_slow);
+  return {Fate::keep, now};
+}
+
 // SYN or, after a simultaneous open, SYN,ACK (RFC9293-MUST-22).
 TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
   if (tcb.syn_sent_count > cx.params.syn_retries) return gone(tcb, Event::timed_out);  // RFC9293-MUST-23
@@ -21,7 +29,7 @@ TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
   tcb.set(send_syn);
   cx.stop_timer(tcb);
   cx.want_output(tcb);
-  return {Fate::keep, tcb.backoff == cx.params.r1};
+  return at_r1(cx, tcb);
 }
 
 bool past_r2(const Context& cx, const Tcb& tcb) {
@@ -54,14 +62,12 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
     tcb.first_timeout = Instant{};
     return persist_timeout(cx, tcb);
   }
-  if (tcb.backoff == 0) tcb.first_timeout = cx.now - current_rto(tcb, cx.params);
+  if (tcb.timeouts == 0) tcb.first_timeout = cx.now - current_rto(tcb, cx.params);
   if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);  // RFC9293-MUST-20
   loss_timeout(cx, tcb);
   if (tcb.backoff < 255) ++tcb.backoff;  // RFC6298-5.5
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.6
-  bool at_r1 = tcb.backoff == cx.params.r1;
-  if (at_r1) cx.tell(tcb, pend_slow);  // RFC9293-SHLD-9
-  return {Fate::keep, at_r1};
+  return at_r1(cx, tcb);
 }
 
 // RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MUST-26).
@@ -83,6 +89,11 @@ TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
 }
 
 }  // namespace
+
+void wait_for_path(Context& cx, Tcb& tcb) {
+  if (tcb.timer != Tcb::Timer::none || (tcb.unsent() == 0 && tcb.snd.una == tcb.snd.max)) return;
+  cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
+}
 
 void delayed_ack_timeout(Context& cx, Tcb& tcb) {
   if (tcb.ack_at > cx.now) {

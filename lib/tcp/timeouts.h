@@ -16,6 +16,9 @@ struct TimeoutOutcome {
 TimeoutOutcome timeout(Context& cx, Tcb& tcb);
 
 // An entry of the queue of delayed ACKs is due.
+// The next hop did not answer: what there is to send waits for the retransmission timer, which asks again.
+void wait_for_path(Context& cx, Tcb& tcb);
+
 void delayed_ack_timeout(Context& cx, Tcb& tcb);
 
 }  // namespace millrace::tcp

@@ -180,6 +180,29 @@ TEST_F(Congestion, LimitedTransmitDoesNotRaiseSsthresh) {
   EXPECT_EQ(net.tcb().ssthresh, 5 * mss);
 }
 
+// RFC6582-3.2.2: `recover` of old does not stand ahead of SND.UNA again once 2 GB were sent
+TEST_F(Congestion, RecoverStaysCloseBehind) {
+  net.send(20 * mss);
+  expect_segments(0, 10);
+  ack(10);
+  net.drop_sent();
+  EXPECT_EQ(net.tcb().recover + 1, net.tcb().snd.una);
+}
+
+// RFC6298-3a: the echo tells that the retransmission was answered, so the backing off ends at once
+TEST(Karn, WithTimestampsTheAckOfARetransmissionIsASample) {
+  Net net;
+  net.peer.ts = true;
+  net.established_passive();
+  net.send(100);
+  net.drop_sent();
+  net.advance(milliseconds(650));  // resent at 200 and 600 ms
+  net.drop_sent();
+  EXPECT_EQ(net.tcb().backoff, 2u);
+  net.in(A(1, 101));
+  EXPECT_EQ(net.tcb().backoff, 0u);
+}
+
 // RFC5681-3.2.3, RFC5681-3.2.4, RFC5681-3.2.5: inflated by each duplicate; new segments once that is enough
 TEST_F(Congestion, FurtherDuplicatesInflateTheWindow) {
   net.send(40 * mss);
