@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the core alone costs: two Stacks answer each other over arrays in memory, with real frames and real checksums,
-// without DPDK and without rings. One item is a request and its response, both ends. Also the program to run under
-// `valgrind --tool=callgrind`, which counts instructions repeatably:
-//   valgrind --tool=callgrind build-bench/bench/turn_bench --benchmark_filter=rps/256 --benchmark_min_time=0.01
+// What the core alone costs: two Stacks answer each other over arrays in memory, with real frames and real
+// checksums, without DPDK and without rings. One item is a request and its response, both ends. Also the
+// program to run under `valgrind --tool=callgrind`, which counts instructions repeatably:
+//   valgrind --tool=callgrind bench/turn_bench --benchmark_filter=rps/256 --benchmark_min_time=0.01
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -87,9 +87,11 @@ void turn(End& self, End& other, Blocks& blocks, Instant now, Application&& appl
   uint32_t end = port.next;
   for (uint32_t i = self.read; i != end; ++i) application(self.ring[i & port.mask], self.requests);
   for (size_t i = 0; i < self.requests.size(); i += limits::requests_per_turn)
-    request(*self.stack, 0, {self.requests.data() + i, std::min<size_t>(self.requests.size() - i, limits::requests_per_turn)},
+    request(*self.stack, 0,
+            {self.requests.data() + i, std::min<size_t>(self.requests.size() - i, limits::requests_per_turn)},
             self.out);
-  for (; self.read != end; ++self.read, ++port.end) reclaim(*self.stack, self.ring[self.read & port.mask], self.out);
+  for (; self.read != end; ++self.read, ++port.end)
+    reclaim(*self.stack, self.ring[self.read & port.mask], self.out);
   transmit(*self.stack, limits::tx_burst, self.out);
   for (const wire::TxSegment& tx : self.out.segments) {
     uint8_t* block = blocks.take();
@@ -122,34 +124,21 @@ Request send_request(ConnectionId id) {
   return r;
 }
 
-void rps(benchmark::State& state) {
-  auto connections = static_cast<uint32_t>(state.range(0));
-  Blocks blocks{connections * 4 + 8192};
-  End client{1, connections}, server{2, connections};
-  Instant now{seconds(1).ns};
-  uint32_t opened = 0, connected = 0;
-  uint64_t responses = 0;
-  auto serve = [&](Event& e, std::vector<Request>& out) {
-    if (e.kind == Event::received) out.push_back(send_request(e.connection));
-  };
-  std::vector<ConnectionId> ids;
-  auto ask = [&](Event& e, std::vector<Request>& out) {
-    if (e.kind == Event::connected) {
-      ids.push_back(e.connection);
-      ++connected;
-    }
-    if (e.kind == Event::received) {
-      ++responses;
-      out.push_back(send_request(e.connection));
-    }
-  };
+// Listens on the server and opens `connections` from the client; their ids.
+std::vector<ConnectionId> open_all(End& client, End& server, Blocks& blocks, Instant& now,
+                                   uint32_t connections) {
   Request listen;
   listen.kind = Request::listen;
   listen.backlog = 1 << 20;
   listen.open = {};
   listen.open.local_port = 7;
   request(*server.stack, 0, {&listen, 1}, server.out);
-  while (connected < connections) {
+  std::vector<ConnectionId> ids;
+  auto note = [&](Event& e, std::vector<Request>&) {
+    if (e.kind == Event::connected) ids.push_back(e.connection);
+  };
+  uint32_t opened = 0;
+  while (ids.size() < connections) {
     std::vector<Request> connects;
     for (int i = 0; i < 16 && opened < connections; ++i, ++opened) {
       Request r;
@@ -161,23 +150,35 @@ void rps(benchmark::State& state) {
     }
     request(*client.stack, 0, connects, client.out);
     now = now + microseconds(100);
-    turn(client, server, blocks, now, ask);
-    turn(server, client, blocks, now, serve);
+    turn(client, server, blocks, now, note);
+    turn(server, client, blocks, now, [](Event&, std::vector<Request>&) {});
   }
+  return ids;
+}
+
+void rps(benchmark::State& state) {
+  auto connections = static_cast<uint32_t>(state.range(0));
+  Blocks blocks{connections * 4 + 8192};
+  End client{1, connections}, server{2, connections};
+  Instant now{seconds(1).ns};
+  std::vector<ConnectionId> ids = open_all(client, server, blocks, now, connections);
   // 32 in flight at a time: the first of all connections ask in groups, the rest follow round robin.
   uint32_t in_flight = std::min<uint32_t>(connections, 32);
   uint32_t next = 0;
+  uint64_t responses = 0;
   auto start_one = [&](std::vector<Request>& out) { out.push_back(send_request(ids[next++ % connections])); };
   auto ask_next = [&](Event& e, std::vector<Request>& out) {
     if (e.kind != Event::received) return;
     ++responses;
     start_one(out);
   };
+  auto serve = [&](Event& e, std::vector<Request>& out) {
+    if (e.kind == Event::received) out.push_back(send_request(e.connection));
+  };
   std::vector<Request> first;
   for (uint32_t i = 0; i < in_flight; ++i) start_one(first);
   request(*client.stack, 0, first, client.out);
   uint64_t begin = __builtin_ia32_rdtsc();
-  responses = 0;
   for (auto _ : state) {
     uint64_t goal = responses + 1000;
     while (responses < goal) {
@@ -186,7 +187,9 @@ void rps(benchmark::State& state) {
       turn(server, client, blocks, now, serve);
     }
   }
-  auto sum = [&](Count c) { return static_cast<double>(client.stack->cx.counters[c] + server.stack->cx.counters[c]); };
+  auto sum = [&](Count c) {
+    return static_cast<double>(client.stack->cx.counters[c] + server.stack->cx.counters[c]);
+  };
   auto done = static_cast<double>(responses);
   state.counters["cycles"] = static_cast<double>(__builtin_ia32_rdtsc() - begin) / done;
   state.counters["pure_acks"] = sum(Count::pure_acks_sent);

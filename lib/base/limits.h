@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every bound of one turn, and what must hold between them (DESIGN 3, law 10). What a user may choose is in
+// Every bound of one turn, and what must hold between them. What a user may choose is in
 // tcp/params.h and stack/stack.h.
 #pragma once
 

@@ -5,7 +5,7 @@
 //
 // DPDK does not tell beforehand how much a driver will take. So there is a stock of empty buffers and a
 // bounded backlog of frames, and room() is what surely fits both: nothing that the core emits is ever dropped
-// for shortage (law 9).
+// for shortage.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,7 @@ void receive_arp(Stack& s, std::span<const uint8_t> bytes, const wire::OtherFram
   }
   s.cx.count(Count::arp_received);
   bool for_us = s.config.local.contains(arp.target);
-  // RFC826-rx: update what is known from any packet, add only when we are the target.
+  // RFC826-rx, RFC5227: update what is known from any packet, add only when we are the target.
   uint16_t i = s.neighbors.find(arp.sender);
   if (i == Neighbors::none && for_us && s.config.local.on_link(arp.sender) && !arp.sender.is_unspecified())
     i = s.neighbors.find_or_add(arp.sender);
@@ -53,7 +53,8 @@ void receive_icmp(Stack& s, const wire::Frame& frame, const wire::OtherFrame& ot
   constexpr uint8_t echo_request = 8;
   bool well_formed = wire::parse_icmp({frame.data + other.offset, other.length}, icmp);
   if (!well_formed || icmp.type != echo_request || icmp.code != 0 || other.length < 8) {
-    s.cx.count(Count::drop_icmp);  // RFC1122-3.2.2a
+    // RFC1122-3.2.2a; so are errors, which then abort nothing (RFC9293-MUST-55, -56)
+    s.cx.count(Count::drop_icmp);
     return;
   }
   if (out.slices.room() == 0 || !answer_room(s, out)) return;

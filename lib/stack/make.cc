@@ -49,7 +49,7 @@ Stack* make_stack(const Config& config, std::span<std::byte> memory, Instant now
   s->cx.params = config.tcp;
   s->cx.core = config.core;
   s->cx.now = now;
-  s->cx.own_mss = static_cast<uint16_t>(config.mtu - 40);  // RFC9293-MUST-67
+  s->cx.own_mss = static_cast<uint16_t>(config.mtu - 40);  // RFC9293-MUST-67, RFC6691-2
   s->cx.isn_secret = derived(config.secret, 1);
   s->flow_secret = derived(config.secret, 2);
   s->to_announce = config.local.count;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Next hops and their Ethernet addresses: ARP as a client (RFC 826, RFC 1122 2.3.2). Whoever wants to send to an
-// address that is not known yet waits in the neighbour's own lists, so nothing is queued twice and nothing is lost.
+// address that is not known yet waits in the neighbour's own lists, so nothing is queued twice and nothing is lost
+// (RFC1122-2.3.2.2).
 #pragma once
 
 #include <span>

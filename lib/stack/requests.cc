@@ -120,7 +120,8 @@ Chosen choose_port(Stack& s, wire::FlowKey& key) {
 void connect(Stack& s, uint32_t channel, const Request& request) {
   const OpenArguments& open = request.open;
   wire::FlowKey key;
-  key.local = open.local.is_unspecified() ? s.config.local.first : open.local.v4();  // RFC9293-MUST-43, -44
+  // RFC9293-MUST-43, -44; only our own is taken, below (RFC1122-3.2.1.3b)
+  key.local = open.local.is_unspecified() ? s.config.local.first : open.local.v4();
   key.remote = open.remote.is_v4() ? open.remote.v4() : Ipv4Address{};
   key.local_port = open.local_port;
   key.remote_port = open.remote_port;

@@ -39,7 +39,7 @@ struct Config {
   uint32_t max_listeners = 64;
   uint32_t max_port_pools = 64;        // (local address, destination) pairs of active opens at a time
   uint32_t max_neighbors = 256;
-  uint32_t held_limit = 16384;         // packet buffers and constant slices held in queues (law 8)
+  uint32_t held_limit = 16384;         // packet buffers and constant slices held in queues
   wire::LocalAddresses local;
   Ipv4Address gateway;                 // unspecified: none
   wire::Mac mac;
@@ -47,7 +47,7 @@ struct Config {
   uint16_t first_port = 1024;          // local ports of active opens (RFC6056-3.2b)
   uint16_t last_port = 65535;
   tcp::Params tcp;
-  SipKey secret;                       // law 2: randomness enters as a seed
+  SipKey secret;                       // randomness enters as a seed
   uint64_t seed = 1;
 };
 

@@ -76,7 +76,7 @@ Text cut_to_window(const Tcb& tcb, const Segment& seg) {
   return text;
 }
 
-// Second, the RST bit (RFC9293-3.10.7.4b, RFC 5961 3.2).
+// Second, the RST bit (RFC9293-3.10.7.4b, RFC 5961 3.2). Text that comes with it changes nothing (RFC9293-SHLD-2).
 void check_rst(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   cx.count(Count::resets_received);
   if (seg.seq == tcb.rcv.nxt) {  // RFC5961-3.2.1

@@ -136,7 +136,8 @@ struct Context {
   uint32_t ts_now(const Tcb& tcb) const { return static_cast<uint32_t>(now.ms()) + tcb.ts_offset; }
 };
 
-// The right edge that the receive buffer allows now; whether to tell it is output's decision.
+// The right edge that the receive buffer allows now; whether to tell it is output's decision. Nothing for as long as
+// the application keeps what fills it (RFC9293-MAY-8).
 inline uint32_t free_buffer(const Tcb& tcb) {
   return tcb.receive_buffer > tcb.charged ? tcb.receive_buffer - tcb.charged : 0;
 }

@@ -47,7 +47,7 @@ void duplicate_ack(Context& cx, Tcb& tcb) {
 }
 
 void ack_in_recovery(Context& cx, Tcb& tcb, uint32_t bytes) {
-  if (after_eq(tcb.snd.una, tcb.recover)) {  // RFC6582-3.2.3F
+  if (after_eq(tcb.snd.una, tcb.recover)) {  // RFC6582-3.2.3F, RFC5681-3.2.6
     uint32_t flight = distance(tcb.snd.una, tcb.snd.max);
     set_cwnd(tcb, std::min(tcb.ssthresh, std::max<uint32_t>(flight, tcb.mss) + tcb.mss));
     tcb.clear(in_recovery);

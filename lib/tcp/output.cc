@@ -59,7 +59,7 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
   tx.wnd = offer_window(cx, tcb);
   tcb.rcv.last_ack = tcb.rcv.nxt;
   tcb.ack_at = Instant::never();
-  if (tcb.out_head != no_index && tcb.is(sack_ok)) {
+  if (tcb.out_head != no_index && tcb.is(sack_ok)) {  // RFC2018-4a
     wire::SackBlock blocks[limits::sack_blocks];
     uint32_t fit = tcb.is(ts_ok) ? 3 : 4;
     uint32_t n = sack_blocks(cx, tcb, fit, blocks);
@@ -109,7 +109,7 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   bool with_ack = tcb.state == State::syn_received;
   TxSegment& tx = push_segment(cx, tcb, out, static_cast<uint8_t>(wire::syn | (with_ack ? wire::ack : 0)), tcb.iss);
   bool peer_spoke = with_ack;
-  tx.options = wire::opt_mss;  // RFC9293-MUST-14, RFC9293-SHLD-5
+  tx.options = wire::opt_mss;  // always (RFC9293-MUST-14, -SHLD-5, -MAY-3)
   tx.mss = cx.own_mss;
   if (cx.params.timestamps && (!peer_spoke || tcb.is(ts_ok))) tx.options |= wire::opt_timestamps;
   if (cx.params.sack && (!peer_spoke || tcb.is(sack_ok))) tx.options |= wire::opt_sack_permitted;
@@ -134,7 +134,8 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
 }
 
-// Fast retransmit, NewReno's next hole: the first unacknowledged segment.
+// Fast retransmit, NewReno's next hole: the first unacknowledged segment, whole even if the peer has shrunk its window
+// since (RFC9293-MAY-7, RFC7323-2.4.4).
 void emit_first_again(Context& cx, Tcb& tcb, Emission& out) {
   tcb.clear(resend_una | timing);  // RFC6298-3a
   if (tcb.snd.una == tcb.snd.max) return;
@@ -196,14 +197,18 @@ Decision decide(const Tcb& tcb, bool cut) {
   // RFC5681-3.2.1, RFC 3042: one new segment for each of the first two duplicates
   uint32_t limited = tcb.is(in_recovery) ? 0 : std::min<uint32_t>(tcb.dup_acks, 2) * tcb.mss;
   uint32_t cwnd = tcb.cwnd + limited;
-  uint32_t window = std::min(tcb.snd.wnd, cwnd);  // RFC5681-3.1a
-  uint32_t usable = window > flight ? window - flight : 0;  // RFC9293-MUST-34: the peer may have shrunk its window
+  uint32_t window = std::min(tcb.snd.wnd, cwnd);  // RFC5681-3.1a, RFC7323-2.4.3
+  // The peer may have shrunk its window (RFC9293-MUST-34, -SHLD-15). After a timeout nothing counts as in flight: what
+  // lies inside goes out again, the rest waits (RFC9293-SHLD-16, RFC7323-2.4.5).
+  uint32_t usable = window > flight ? window - flight : 0;
+  // A full segment of whatever sends have queued, each without a push of its own (RFC9293-SHLD-27, -28).
   d.len = std::min({unsent, usable, uint32_t{tcb.mss}});
   d.fin = fin_left && d.len == unsent && tcb.snd.wnd > flight + d.len;
   if (d.fin || d.len == 0 || d.len == tcb.mss) return d;
   bool resent = before(tcb.snd.nxt, tcb.snd.max);
   bool whole = d.len == unsent;
-  // Sender's silly window avoidance (RFC9293-MUST-38) and Nagle (RFC9293-SHLD-7, RFC9293-MUST-17).
+  // Sender's silly window avoidance (RFC9293-MUST-38) and Nagle (RFC9293-SHLD-7, RFC9293-MUST-17), which collects what
+  // several sends have queued (RFC9293-MAY-16).
   bool now = resent || cut || (whole && (tcb.is(no_delay) || flight == 0)) || d.len >= tcb.max_wnd / 2;
   if (!now) d.len = 0;
   return d;
@@ -258,7 +263,7 @@ bool output(Context& cx, Tcb& tcb, Emission& out) {
       cut = used < d.len;
       if (resent) {
         cx.count(Count::retransmitted);
-      } else if (!tcb.is(timing)) {  // RFC6298-3b: one sample a round trip
+      } else if (!tcb.is(timing)) {  // RFC6298-3b, RFC7323-4.2: one sample a round trip, also with timestamps
         tcb.set(timing);
         tcb.rtt.timed_seq = tcb.snd.nxt;
         tcb.timed_at = cx.now;

@@ -24,9 +24,10 @@ void process_urgent(Context& cx, Tcb& tcb, const Segment& seg) {
 
 // Seventh.
 void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
+  bool ahead = text.slice.length > 0 && text.seq != tcb.rcv.nxt && in(tcb.state, receiving) && cx.may_take_text();
   if (text.cut) {
     cx.count(Count::drop_no_window);
-    cx.ack_now(tcb);
+    if (!ahead) cx.ack_now(tcb);  // text ahead is acknowledged below: once for each segment (RFC5681-4.2c)
   }
   if (text.slice.length == 0 || !in(tcb.state, receiving)) return;
   if (tcb.is(app_closed)) {  // RFC9293-SHLD-3: the peer shall know that this was never read
@@ -36,7 +37,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
     outcome.fate = Fate::gone;
     return;
   }
-  if (!cx.may_take_text()) {  // law 8: new text is dropped as if the network had lost it
+  if (!cx.may_take_text()) {  // new text is dropped as if the network had lost it
     cx.count(Count::drop_no_memory);
     return;
   }

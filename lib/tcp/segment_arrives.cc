@@ -19,13 +19,13 @@ using wire::distance;
 using wire::Segment;
 
 void schedule_ack(Context& cx, Tcb& tcb) {
-  // RFC9293-SHLD-19: every second full segment at the latest, counted in bytes
+  // RFC9293-SHLD-19, RFC5681-4.2a: every second full segment at the latest, counted in bytes
   if (tcb.is(immediate_ack) || distance(tcb.rcv.last_ack, tcb.rcv.nxt) >= 2u * tcb.mss) {
     cx.ack_now(tcb);
     return;
   }
   if (tcb.ack_at != Instant::never()) return;
-  tcb.ack_at = cx.now + cx.params.delayed_ack;  // RFC9293-SHLD-18, RFC9293-MUST-40
+  tcb.ack_at = cx.now + cx.params.delayed_ack;  // RFC9293-SHLD-18, RFC9293-MUST-40, RFC5681-4.2b
   if (tcb.is(in_ack_queue)) return;
   tcb.set(in_ack_queue);
   cx.ack_queue.push({cx.index_of(tcb), tcb.ack_at});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Text to send: a chain of nodes from the one that holds SND.UNA to the last queued. Slices stay where they are until
-// their bytes are acknowledged (DESIGN 3, law 7); sending and resending only walk.
+// their bytes are acknowledged; sending and resending only walk.
 #pragma once
 
 #include "tcp/context.h"

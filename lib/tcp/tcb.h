@@ -86,14 +86,14 @@ struct alignas(64) Tcb {
   struct {
     Seq una;   // oldest unacknowledged
     Seq nxt;   // next to send; goes back to una after a retransmission timeout
-    uint32_t wnd = 0;
+    uint32_t wnd = 0;  // 32 bits, scaled up (RFC9293-REC-1)
     Seq wl1;
     Seq wl2;
     Seq max;   // one past the highest ever sent: SND.NXT of the RFC's acceptability tests
   } snd;
   struct {
     Seq nxt;
-    Seq adv;        // right edge of what was ever promised: RCV.NXT + RCV.WND
+    Seq adv;        // right edge of what was ever promised (RFC7323-2.4.2): RCV.NXT + RCV.WND
     Seq last_ack;   // Last.ACK.sent (RFC 7323)
     uint32_t ts_recent = 0;  // TS.Recent
   } rcv;

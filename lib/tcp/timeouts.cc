@@ -70,7 +70,7 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
   return at_r1(cx, tcb);
 }
 
-// RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MUST-26).
+// RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MAY-5, -MUST-26).
 TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
   Instant quiet_since = tcb.last_received;
   Duration patience = cx.keepalive_time(tcb);

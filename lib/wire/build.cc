@@ -31,7 +31,7 @@ void write_ethernet(const Mac& destination, const Mac& source, uint16_t type, ui
   store_be64(out + 8, from << 32 | static_cast<uint64_t>(type) << 16 | next);
 }
 
-// Ethernet and IPv4. DF, and with it no identification: an atomic datagram (RFC6864-4).
+// Ethernet and IPv4. DF, and with it no identification: an atomic datagram (RFC6864-4, RFC9293-MAY-4).
 void write_ipv4(const TxSegment& tx, const Mac& own_mac, uint8_t protocol, uint32_t payload, bool offload,
                 uint8_t* out) {
   const uint32_t total = ip_length + payload;

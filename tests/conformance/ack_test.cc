@@ -108,7 +108,7 @@ TEST(Window, TheFieldIsUnsigned) {
   net.expect_after(milliseconds(40), A(1, 2));
 }
 
-// RFC9293-MUST-34, RFC9293-SHLD-15: the window shrinks below what is in flight: no new text
+// RFC9293-MUST-34, RFC9293-SHLD-15, RFC7323-2.4.3: the window shrinks below what is in flight: no new text
 TEST_F(Ack, AShrunkenWindowStopsNewText) {
   net.send(2920);
   net.expect(A(1, 1, 1460));
@@ -133,6 +133,25 @@ TEST_F(Ack, TextInAShrunkenWindowIsRetransmitted) {
   net.expect(P(1461, 1, 1460));
   net.in(A(1, 2921));
   net.silent_for(seconds(10));
+}
+
+// RFC9293-SHLD-16, RFC7323-2.4.5: after a timeout no more than what lies inside it
+TEST_F(Ack, AfterATimeoutOnlyTextInsideAShrunkenWindowIsResent) {
+  net.send(2920);
+  net.expect(A(1, 1, 1460));
+  net.expect(P(1461, 1, 1460));
+  net.in(A(1, 1).win(1000));
+  net.expect_after(milliseconds(200), A(1, 1, 1000));
+  net.expect_none();
+}
+
+// RFC9293-MAY-7, RFC7323-2.4.4: a first retransmission is what was sent, wherever the edge has gone since
+TEST_F(Ack, AFastRetransmissionMayReachBeyondAShrunkenWindow) {
+  net.send(4380);
+  for (uint32_t at : {1, 1461}) net.expect(A(at, 1, 1460));
+  net.expect(P(2921, 1, 1460));
+  for (int i = 0; i < 4; ++i) net.in(A(1, 1).win(1000));  // the first one is news, three are duplicates
+  net.expect(A(1, 1, 1460));
 }
 
 // RFC9293-MUST-35, RFC9293-SHLD-17: shrunk to nothing it is probed like any zero window

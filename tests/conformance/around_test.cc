@@ -170,6 +170,17 @@ TEST(Arp, AGratuitousRequestUpdatesWhatIsKnown) {
   net.expect(P(1, 1, 10));  // to the new address
 }
 
+// RFC5227: of somebody whom nobody has asked for it is no news
+TEST(Arp, AGratuitousRequestOfAStrangerIsNotRemembered) {
+  Net net;
+  net.frames({encode_arp(true, everybody, mac(9), ipv4(10, 0, 0, 9), ipv4(10, 0, 0, 9))});
+  net.arp.clear();
+  net.call(connect_to(ipv4(10, 0, 0, 9)));
+  ASSERT_EQ(net.arp.size(), 1u);
+  EXPECT_EQ(net.arp[0].to, everybody);
+  net.drop_sent();
+}
+
 // RFC826-rx: wrong types, short, or in our own name: no answer, no entry
 TEST(Arp, MalformedPacketsAreDropped) {
   Net net;
@@ -198,9 +209,50 @@ struct Icmp : testing::Test {
     ip.destination = Net::own;
     ip.protocol = 1;
   }
+  // What a router says of a segment of ours: its IP header and its first eight bytes come back.
+  Bytes error_about(const Sent& ours, uint8_t type, uint8_t code) {
+    IpHeader header;
+    header.source = ours.source;
+    header.destination = ours.destination;
+    Bytes quoted = encode_tcp(header, ours.source_port, ours.destination_port, ours.seg, *ours.seg.bytes);
+    std::string rest(4, '\0');
+    rest.append(quoted.begin() + 14, quoted.begin() + 14 + 28);
+    return encode_ip(ip, encode_icmp(type, code, rest));
+  }
+  void soft_errors_about(const Sent& ours) {
+    for (uint8_t code : {0, 1, 5}) net.frames({error_about(ours, 3, code)});  // network, host, source route
+    for (uint8_t code : {0, 1}) net.frames({error_about(ours, 11, code)});    // time exceeded
+    net.frames({error_about(ours, 12, 0)});                                   // parameter problem
+  }
   Net net;
   IpHeader ip;
 };
+
+// RFC9293-MUST-56
+TEST_F(Icmp, SoftErrorsDoNotAbortAConnection) {
+  net.established_passive();
+  net.send(100);
+  ASSERT_EQ(net.sent.size(), 1u);
+  soft_errors_about(net.sent[0]);
+  net.expect(P(1, 1, 100));
+  EXPECT_EQ(net.state(), State::established);
+  net.in(A(1, 101));
+  net.send(10);
+  net.expect(P(101, 1, 10));
+}
+
+// RFC9293-MUST-56
+TEST_F(Icmp, SoftErrorsDoNotAbortAnOpen) {
+  net.peer.port = 80;
+  net.connect();
+  ASSERT_EQ(net.sent.size(), 1u);
+  soft_errors_about(net.sent[0]);
+  net.drop_sent();
+  EXPECT_EQ(net.state(), State::syn_sent);
+  net.in(SA(0, 1).mss(1460));
+  net.expect(A(1, 1));
+  net.expect_event(Event::connected);
+}
 
 // RFC1122-3.2.2.6a
 TEST_F(Icmp, EchoReturnsAllOfTheData) {
@@ -249,11 +301,11 @@ TEST_F(Icmp, OtherTypesAreDropped) {
 TEST_F(Icmp, SourceQuenchIsIgnored) {
   net.established_passive();
   net.send(100);
+  ASSERT_EQ(net.sent.size(), 1u);
+  Bytes quench = error_about(net.sent[0], 4, 0);
   net.expect(P(1, 1, 100));
   uint32_t cwnd = net.tcb().cwnd;
-  Bytes quoted = net.frame(net.peer, A(0, 1));
-  net.frames({encode_ip(
-      ip, encode_icmp(4, 0, std::string(4, '\0') + std::string(quoted.begin() + 14, quoted.end())))});
+  net.frames({quench});
   EXPECT_EQ(net.tcb().cwnd, cwnd);
   net.expect_none();
 }

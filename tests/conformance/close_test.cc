@@ -137,7 +137,7 @@ TEST(HalfClose, InCloseWaitTextIsSent) {
   EXPECT_EQ(net.state(), State::last_ack);
 }
 
-// RFC9293-3.10.2, RFC9293-3.10.4
+// RFC 9293 3.10.2, RFC9293-3.10.4
 TEST(HalfClose, AfterShutdownSendAndShutdownFail) {
   Net net;
   net.fin_wait_1();
@@ -202,7 +202,7 @@ TEST(Close, WithUnreadTextItResets) {
   EXPECT_EQ(net.state(), State::closed);
 }
 
-// RFC9293-SHLD-3: text after CLOSE
+// RFC9293-SHLD-3, RFC9293-MAY-1: text after CLOSE, which has ended reading, too
 TEST(Close, TextAfterwardsIsReset) {
   for (bool acknowledged : {false, true}) {
     Net net;
@@ -233,7 +233,7 @@ TEST(Close, ADuplicateOfReadTextAfterwardsIsAcknowledged) {
   EXPECT_EQ(net.state(), State::fin_wait_1);
 }
 
-// DESIGN 7: FIN-WAIT-2 of a closed connection does not last for ever
+// FIN-WAIT-2 of a closed connection does not last for ever
 TEST(Close, FinWait2EndsWhenNobodyReads) {
   Net net;
   net.established_passive();

@@ -27,7 +27,7 @@ struct Congestion : testing::Test {
   Net net;
 };
 
-// RFC6928-2, RFC5681-3.1b
+// RFC6928-2
 TEST_F(Congestion, TheInitialWindowIsTenSegments) {
   net.send(30 * mss);
   expect_segments(0, 10);
@@ -84,7 +84,7 @@ TEST_F(Congestion, DividedAcksGrowNoFasterThanTheirBytes) {
   expect_segments(10, 2);
 }
 
-// RFC5681-3.1g, RFC3465-2.2: a stretch ACK grows by two segments at most
+// RFC5681-3.1g, RFC 3465 2.2: a stretch ACK grows by two segments at most
 TEST_F(Congestion, AStretchAckGrowsByTwoSegments) {
   net.send(40 * mss);
   expect_segments(0, 10);
@@ -132,7 +132,7 @@ TEST_F(Congestion, SsthreshIsAtLeastTwoSegments) {
   EXPECT_EQ(net.tcb().ssthresh, 2 * mss);
 }
 
-// RFC3465-2.3, RFC5681-3.1g: after a timeout a stretch ACK counts as one segment: it may be for what was not
+// RFC 3465 2.3, RFC5681-3.1g: after a timeout a stretch ACK counts as one segment: it may be for what was not
 // resent
 TEST_F(Congestion, AfterATimeoutAStretchAckGrowsByOneSegment) {
   net.send(30 * mss);
@@ -157,6 +157,7 @@ TEST_F(Congestion, SlowStartEndsAtSsthresh) {
   net.drop_sent();
 }
 
+// RFC6582-3.2.1: the first segment of all was lost: it lies above `recover`, which is ISS.
 // RFC5681-3.2.1, RFC5681-3.2.2: two duplicates let one new segment each out, the third brings the first back
 TEST_F(Congestion, ThreeDuplicatesAreALoss) {
   net.send(40 * mss);
@@ -168,6 +169,28 @@ TEST_F(Congestion, ThreeDuplicatesAreALoss) {
   EXPECT_EQ(net.tcb().cwnd, 10 * mss);
   ack(0);
   expect_segments(0, 1);
+  EXPECT_EQ(net.counter(Count::fast_retransmits), 1u);
+}
+
+// RFC5681-3.1f: no bound at first; a loss brings it down
+TEST_F(Congestion, SsthreshBeginsHighAndFallsWithALoss) {
+  EXPECT_GE(net.tcb().ssthresh, 65535u << 14);
+  net.send(40 * mss);
+  expect_segments(0, 10);
+  for (int i = 0; i < 3; ++i) ack(0);
+  net.drop_sent();
+  EXPECT_EQ(net.tcb().ssthresh, 5 * mss);
+}
+
+// RFC6675-5.0: an ACK of new data begins the count anew
+TEST_F(Congestion, ANewAckForgetsTheDuplicates) {
+  net.send(40 * mss);
+  for (int i = 0; i < 2; ++i) ack(0);
+  for (int i = 0; i < 3; ++i) ack(1);  // the first one is new
+  net.drop_sent();
+  EXPECT_EQ(net.counter(Count::fast_retransmits), 0u);
+  ack(1);
+  net.drop_sent();
   EXPECT_EQ(net.counter(Count::fast_retransmits), 1u);
 }
 
@@ -332,7 +355,7 @@ TEST_F(Congestion, AfterAPauseBelowTheRtoTheWindowStays) {
   expect_segments(20, cwnd);
 }
 
-// RFC9293-MAY-18: a fixed window for load generation
+// A fixed window for load generation
 TEST(FixedWindow, SendsAllThePeerTakes) {
   Net net;
   net.listen(80, {.congestion = millrace::Congestion::none});
@@ -345,7 +368,7 @@ TEST(FixedWindow, SendsAllThePeerTakes) {
   net.drop_sent();
 }
 
-// RFC5681-4.3b: a second loss in the next window halves again
+// RFC 5681 4.3: a second loss in the next window halves again
 TEST_F(Congestion, ALossInTheNextWindowHalvesAgain) {
   net.send(60 * mss);
   net.drop_sent();

@@ -5,7 +5,7 @@
 namespace millrace::conformance {
 namespace {
 
-// DESIGN 6: rings of two, an application that answers each event before it reads the next
+// rings of two, an application that answers each event before it reads the next
 TEST(Events, ARingOfTwoDoesNotDeadlock) {
   Net net{{}, 2};
   net.on_event = [&](const Event& e) {
@@ -29,7 +29,7 @@ TEST(Events, ARingOfTwoDoesNotDeadlock) {
   net.expect_event(Event::closed, Event::finished);
 }
 
-// DESIGN 6: in order, and nothing after closed
+// in order, and nothing after closed
 TEST(Events, AreInOrderAndEndWithClosed) {
   Net net{{}, 2};
   net.listen();
@@ -53,7 +53,7 @@ TEST(Events, AreInOrderAndEndWithClosed) {
   EXPECT_EQ(net.events.back().reason, Event::reset);
 }
 
-// DESIGN 6, RFC9293-MUST-12: after a normal end all text is told before it
+// RFC9293-MUST-12: after a normal end all text is told before it
 TEST(Events, TextOfAFinishedConnectionIsTold) {
   Net net{{}, 2};
   net.established_passive();
@@ -71,7 +71,7 @@ TEST(Events, TextOfAFinishedConnectionIsTold) {
   net.expect_event(Event::closed, Event::finished);
 }
 
-// DESIGN 6: a handle of a connection that is gone
+// a handle of a connection that is gone
 TEST(Requests, AStaleHandleFails) {
   Net net;
   net.established_passive();
@@ -88,7 +88,7 @@ TEST(Requests, AStaleHandleFails) {
   net.expect_no_event();
 }
 
-// DESIGN 6: never somebody else's connection
+// never somebody else's connection
 TEST(Requests, AStaleHandleDoesNotReachTheSlotsNextOwner) {
   Net net;
   net.established_passive();
@@ -108,7 +108,7 @@ TEST(Requests, AStaleHandleDoesNotReachTheSlotsNextOwner) {
   net.id = current;
 }
 
-// DESIGN 6: beyond the send limit full, until writable
+// beyond the send limit full, until writable
 TEST(Requests, BeyondTheSendLimitFullThenWritable) {
   Net net;
   net.listen(80, {.send_limit = 1000});
@@ -133,7 +133,7 @@ TEST(Requests, BeyondTheSendLimitFullThenWritable) {
   net.expect(P(1001, 1, 500));
 }
 
-// DESIGN 6: kept buffers of a connection that is gone
+// kept buffers of a connection that is gone
 TEST(Requests, RecycleIsValidAfterClosed) {
   Net net;
   net.established_passive();
@@ -149,7 +149,7 @@ TEST(Requests, RecycleIsValidAfterClosed) {
   net.expect_no_event();
 }
 
-// DESIGN 6: received text may be sent on: the window it was charged to is free when it is acknowledged
+// received text may be sent on: the window it was charged to is free when it is acknowledged
 TEST(Requests, AReceivedBufferMayBeSentOn) {
   Net net;
   net.established_passive();
@@ -165,7 +165,7 @@ TEST(Requests, AReceivedBufferMayBeSentOn) {
   net.expect_after(milliseconds(40), A(1001, 1011).win(65525));
 }
 
-// RFC9293-3.9.1: what was acknowledged is told where asked for
+// RFC 9293 3.9.1: what was acknowledged is told where asked for
 TEST(Events, SentTellsWhatWasAcknowledged) {
   Net net;
   net.established_passive();
@@ -180,7 +180,7 @@ TEST(Events, SentTellsWhatWasAcknowledged) {
   EXPECT_EQ(net.expect_event(Event::sent).length, 700u);  // the FIN is no text
 }
 
-// DESIGN 6: 64 bits of the application's own
+// 64 bits of the application's own
 TEST(Events, CarryTheToken) {
   Net net;
   net.established_passive();
@@ -205,7 +205,7 @@ TEST(Requests, TheDscpMayChange) {
   net.expect_event(Event::failed, Event::invalid);
 }
 
-// DESIGN 3, law 9: without room nothing is lost
+// without room nothing is lost
 TEST(Room, ShortageIsNeverLoss) {
   Net net;
   net.established_passive();
@@ -215,7 +215,7 @@ TEST(Room, ShortageIsNeverLoss) {
   net.expect(P(5841, 1, 1460));
 }
 
-// DESIGN 12: orderly shutdown of the endpoint: FIN to all, then RST to the rest
+// orderly shutdown of the endpoint: FIN to all, then RST to the rest
 TEST(Shutdown, FinToAllThenRst) {
   Net net;
   net.established_passive();

@@ -321,7 +321,7 @@ void Net::emit() {
   out_.clear();
 }
 
-// What must hold after each turn: every TCB is sound, and no buffer is lost (DESIGN 3, law 6).
+// What must hold after each turn: every TCB is sound, and no buffer is lost.
 void Net::check() {
   for (uint32_t i = 0; i < stack->cx.tcbs.capacity(); ++i)
     if (const char* broken = tcp::check_tcb(stack->cx, stack->cx.tcbs[i])) ADD_FAILURE() << broken;

@@ -98,7 +98,7 @@ TEST(KeepAliveInterval, IsConfigurable) {
   net.expect_event(Event::closed, Event::timed_out);
 }
 
-// RFC9293-MUST-26, RFC9293-MAY-6: the peer's probes, with and without an octet, are answered
+// RFC 9293 3.8.4: the peer's probes, with and without an octet, are answered
 TEST(KeepAlivePeer, ItsProbesAreAnswered) {
   Net net;
   net.established_passive();
@@ -167,7 +167,7 @@ TEST_F(Urgent, ThePointerMayLieBeyondTheText) {
   net.expect_after(milliseconds(40), A(1, 11));
 }
 
-// RFC9293-MUST-32: told again when the pointer advances
+// RFC9293-MUST-32, RFC9293-MUST-47: told again when the pointer advances
 TEST_F(Urgent, AnAdvancingPointerIsToldAgain) {
   net.in(P(1, 1, 10).urgent(10));
   EXPECT_EQ(net.expect_event(Event::urgent).length, 10u);
@@ -194,7 +194,7 @@ TEST_F(Urgent, APointerWithoutTextIsTold) {
   net.expect_none();
 }
 
-// RFC9293-3.10.7.4: after the peer's FIN it is ignored
+// RFC 9293 3.10.7.4: after the peer's FIN it is ignored
 TEST(UrgentAfterFin, IsIgnored) {
   Net net;
   net.close_wait();

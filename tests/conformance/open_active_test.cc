@@ -19,6 +19,11 @@ Request connect_to(Ipv4Address to, uint16_t port = 80, uint16_t local_port = 0) 
   return r;
 }
 
+void two_addresses(stack::Config& c) {
+  c.local.first = ipv4(10, 0, 0, 0);
+  c.local.count = 2;
+}
+
 Seg full_syn() {
   return S(0).mss(1460).sack_ok().wscale(0).ts();
 }
@@ -144,10 +149,7 @@ TEST(ActiveOpen, WithoutAGatewayAForeignNetworkIsUnreachable) {
 
 // RFC9293-MUST-43, RFC9293-MUST-44
 TEST(ActiveOpen, TheLocalAddressMayBeGivenAndMustBeOurs) {
-  Net net{[](stack::Config& c) {
-    c.local.first = ipv4(10, 0, 0, 0);
-    c.local.count = 2;
-  }};
+  Net net{two_addresses};
   Request r = connect_to(net.peer.ip, net.peer.port);
   r.open.local = Net::own;  // not the first
   net.call(r);
@@ -155,6 +157,36 @@ TEST(ActiveOpen, TheLocalAddressMayBeGivenAndMustBeOurs) {
   r.open.local = ipv4(10, 0, 0, 3);
   net.call(r);
   net.expect_event(Event::failed, Event::invalid);
+  r.open.local = Ipv4Address{};
+  net.call(r);
+  ASSERT_EQ(net.sent.size(), 1u);
+  EXPECT_EQ(net.sent[0].source, ipv4(10, 0, 0, 0));
+  net.drop_sent();
+}
+
+// RFC9293-MUST-45: from the SYN to the last ACK of TIME-WAIT all leaves from that address (expect() looks)
+TEST(ActiveOpen, TheLocalAddressStays) {
+  Net net{two_addresses};
+  Request r = connect_to(net.peer.ip, net.peer.port);
+  r.open.local = Net::own;  // not the first
+  net.call(r);
+  net.expect(full_syn());
+  net.in(SA(0, 1).mss(1460));
+  net.expect(A(1, 1));
+  net.expect_event(Event::connected);
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.expect_after(milliseconds(200), P(1, 1, 10));
+  net.in(A(1, 11));
+  net.in(R(5));
+  net.expect(A(11, 1));  // a challenge
+  net.shutdown();
+  net.expect(F(11, 1));
+  for (int i = 0; i < 2; ++i) {
+    net.in(F(1, 12));
+    net.expect(A(12, 2));
+  }
+  EXPECT_EQ(net.state(), State::time_wait);
 }
 
 // RFC6056-2.2
@@ -196,7 +228,7 @@ TEST(ActiveOpen, ByDefaultAllPortsFrom1024OnAreUsed) {
   EXPECT_EQ(stack::Config{}.last_port, 65535);
 }
 
-// RFC9293-3.10.1
+// RFC 9293 3.10.1
 TEST(ActiveOpen, WithoutAFreeConnectionThereIsNoMemory) {
   Net net{[](stack::Config& c) { c.max_connections = 1; }};
   net.established_passive();

@@ -58,6 +58,14 @@ TEST(PassiveOpen, TheOfferedMssFollowsTheMtu) {
   net.expect(SA(0, 1).mss(1360));
 }
 
+// RFC9293-MAY-3: offered even where it is what a peer would assume
+TEST(PassiveOpen, TheMssIsOfferedAlways) {
+  Net net{[](stack::Config& c) { c.mtu = 576; }};
+  net.listen();
+  net.in(S(0).mss(1460));
+  net.expect(SA(0, 1).mss(536));
+}
+
 // RFC9293-MUST-15
 TEST(PassiveOpen, WithoutMssOptionSegmentsCarry536) {
   Net net;
@@ -95,6 +103,21 @@ TEST(PassiveOpen, APeersLargeMssIsCutToOurLink) {
   net.expect(P(1461, 1, 1460));
 }
 
+// RFC9293-MUST-45: all leaves from the address that the SYN came to, which is not the first (expect() looks)
+TEST(PassiveOpen, TheLocalAddressStays) {
+  Net net{[](stack::Config& c) { c.local.first = ipv4(10, 0, 0, 0), c.local.count = 2; }};
+  net.syn_received_passive();
+  net.expect_after(seconds(1), SA(0, 1).mss(1460));
+  net.in(A(1, 1));
+  net.expect_event(Event::accepted);
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.in(P(1, 11, 10));
+  net.expect_after(milliseconds(40), A(11, 11));
+  net.abort();
+  net.expect(RA(11, 11));
+}
+
 // RFC9293-MUST-22: SYN,ACKs at 0, 1, 3, 7, 15 and 31 s; the record lives for 63 s
 TEST(PassiveOpen, SynAckIsRetransmittedAndTheRecordEnds) {
   Net net;
@@ -110,7 +133,7 @@ TEST(PassiveOpen, SynAckIsRetransmittedAndTheRecordEnds) {
   net.expect(R(1));
 }
 
-// RFC9293-3.10.7.4a: the peer has not seen our SYN,ACK
+// The peer has not seen our SYN,ACK. RFC 9293 3.10.7.4 has a bare ACK here, which would tell it less.
 TEST(PassiveOpen, ARepeatedSynGetsTheSynAckAgain) {
   Net net;
   net.syn_received_passive();
@@ -199,7 +222,7 @@ TEST(PassiveOpen, TextCompletesTheHandshakeWhenTheAckWasLost) {
   net.expect_after(milliseconds(40), A(1, 11));
 }
 
-// RFC9293-3.10.7.4: all the same if it comes out of order
+// RFC 9293 3.10.7.4: all the same if it comes out of order
 TEST(PassiveOpen, TextBehindAGapCompletesTheHandshakeToo) {
   Net net;
   net.syn_received_passive();
@@ -237,7 +260,7 @@ TEST(PassiveOpen, WhenTheHalfOpenQueueIsFullSynsAreDropped) {
   net.expect(other, SA(0, 1).mss(1460));
 }
 
-// RFC9293-3.10.1: no more untold connections than the backlog
+// RFC 9293 3.10.1: no more untold connections than the backlog
 TEST(PassiveOpen, TheBacklogBoundsWhatTheApplicationHasNotSeen) {
   Net net{{}, 2};
   net.listen(80, {}, 1);
@@ -259,7 +282,7 @@ TEST(PassiveOpen, TheBacklogBoundsWhatTheApplicationHasNotSeen) {
   net.expect(SA(0, 1).mss(1460));
 }
 
-// RFC9293-3.10.1: a handshake that ends while the backlog is full waits, and is not lost
+// RFC 9293 3.10.1: a handshake that ends while the backlog is full waits, and is not lost
 TEST(PassiveOpen, AHandshakeThatFindsTheBacklogFullIsTakenLater) {
   Net net{{}, 2};
   net.listen(80, {}, 1);

@@ -267,7 +267,25 @@ TEST(Rto, OneSegmentIsTimedAtATime) {
   EXPECT_EQ(net.tcb().rtt.rto, 250000u);
 }
 
-// RFC9293-SHLD-10, RFC9293-SHLD-9: told at the third retransmission
+// RFC7323-4.2: with timestamps as well, so that the history is as long as RFC 6298 means it to be
+TEST(Rto, TimestampsMakeNoMoreSamples) {
+  Net net{fine_rto};
+  net.peer.ts = true;
+  established_after(net, milliseconds(100));
+  net.set(Setting::no_delay, 1);
+  net.send(100);
+  net.advance(milliseconds(50));
+  net.send(100);
+  net.drop_sent();
+  net.advance(milliseconds(50));
+  net.in(A(1, 101));
+  EXPECT_EQ(net.tcb().rtt.rto, 250000u);
+  net.advance(milliseconds(50));
+  net.in(A(1, 201));
+  EXPECT_EQ(net.tcb().rtt.rto, 250000u);
+}
+
+// RFC9293-SHLD-10, RFC9293-SHLD-9, RFC9293-MUST-47: told at the third retransmission
 TEST(R1, TheApplicationIsToldAfterThreeRetransmissions) {
   Net net;
   net.established_passive();
@@ -339,7 +357,7 @@ TEST(R2, BeginsAnewWithEachAck) {
   net.drop_sent();
 }
 
-// RFC6298-5: go back: the whole flight is sent again, in slow start
+// RFC 6298 5: go back: the whole flight is sent again, in slow start
 TEST(Rto, EverythingUnacknowledgedIsSentAgain) {
   Net net;
   net.established_passive();
@@ -366,7 +384,7 @@ TEST(Rto, AnAckOfEverythingEndsTheRetransmission) {
   net.silent_for(seconds(10));
 }
 
-// RFC9293-3.8.1: a retransmission acknowledges what has come since
+// RFC 9293 3.8.1: a retransmission acknowledges what has come since
 TEST(Rto, ARetransmissionCarriesTheLatestAck) {
   Net net;
   net.established_passive();

@@ -119,7 +119,7 @@ TEST(SackNotPermitted, SwitchedOffNoBlocksAreSent) {
   net.expect(A(1, 1));
 }
 
-// RFC2018-8: even when the limit made us drop the text, the newest is only named if it is held
+// what finds no place counts as lost: only what is held is named
 TEST(SackLimit, WhatIsNotHeldIsNotNamed) {
   Net net{[](stack::Config& c) { c.tcp.out_of_order_limit = 1; }};
   net.peer.sack = true;

@@ -75,6 +75,15 @@ TEST(Acceptability, TextThatRunsBeyondTheWindowIsTrimmed) {
   net.expect_no_event();
 }
 
+// RFC5681-4.2c: cut to the window and out of order at once
+TEST(Acceptability, OneAckForASegmentThatIsCutAndOutOfOrder) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 3000; }};
+  net.established_passive();
+  net.in(P(2001, 1, 1400));
+  net.expect(A(1, 1));
+  net.expect_none();
+}
+
 // RFC9293-3.10.7.4a
 TEST(Acceptability, ADuplicateIsAcknowledgedAndDropped) {
   Net net;
@@ -280,6 +289,23 @@ TEST_F(Paws, TrafficInOneDirectionKeepsTsRecentValid) {
   net.in(P(301, 1, 10).ts(clock + 5, 0));
   net.expect(A(1, 301));
   EXPECT_EQ(net.counter(Count::paws_rejected), 1u);
+}
+
+// RFC7323-4.1, RFC7323-5.4: a tick a millisecond, however long it is
+TEST_F(Paws, OurClockTicksOnceAMillisecond) {
+  auto shown = [&] {
+    net.in(A(0, 1));  // a probe: answered with where we are
+    uint32_t value = *net.sent.back().seg.ts_val;
+    net.drop_sent();
+    return value;
+  };
+  uint32_t first = shown();
+  net.advance(microseconds(999));
+  EXPECT_EQ(shown(), first);
+  net.advance(microseconds(1));
+  EXPECT_EQ(shown(), first + 1);
+  net.advance(seconds(1000));
+  EXPECT_EQ(shown(), first + 1'000'001);
 }
 
 // RFC7323-7.1: each connection's clock has an origin of its own

@@ -87,7 +87,7 @@ TEST_F(SynSent, SynLeadsToSynReceived) {
   EXPECT_EQ(net.state(), State::syn_received);
 }
 
-// RFC9293-3.10.7.3, RFC9293-3.10.2: SEND queues; the text leaves with the ACK of the SYN
+// RFC9293-3.10.7.3, RFC 9293 3.10.2: SEND queues; the text leaves with the ACK of the SYN
 TEST_F(SynSent, QueuedTextLeavesWithTheLastAck) {
   net.send(10);
   net.expect_none();
@@ -135,7 +135,7 @@ TEST_F(SynSent, WithoutMssOptionSegmentsCarry536) {
   net.expect(P(537, 1, 64));
 }
 
-// RFC9293-3.10.7.4d: an old duplicate SYN of the peer (figure 9), then the real one
+// RFC9293-3.10.7.3: a SYN,ACK of another connection, then the real one
 TEST_F(SynSent, OldSynAckIsResetAndTheRealOneEstablishes) {
   net.in(SA(9000, 0x40000000).mss(1460));
   net.expect(R(0x40000000));

@@ -13,7 +13,7 @@ struct Text : testing::Test {
   Net net;
 };
 
-// RFC9293-SHLD-18, RFC9293-MUST-40
+// RFC9293-SHLD-18, RFC9293-MUST-40, RFC5681-4.2b
 TEST_F(Text, ASegmentIsAcknowledgedAfterFortyMilliseconds) {
   net.in(P(1, 1, 100));
   EXPECT_EQ(net.received, stream(1, 100));
@@ -87,7 +87,7 @@ TEST_F(Text, ImmediateAckAcknowledgesEachTurn) {
   net.expect(A(1, 4));
 }
 
-// DESIGN 3: the reply leaves in the turn in which the request came, with its ACK
+// the reply leaves in the turn in which the request came, with its ACK
 TEST_F(Text, AnEchoIsOnePacketInTheSameTurn) {
   net.on_event = [&](const Event& e) {
     if (e.kind == Event::received)
@@ -179,7 +179,7 @@ TEST_F(Text, ASegmentThatCoversWhatIsHeldReplacesIt) {
   EXPECT_EQ(net.received, stream(1, 350));
 }
 
-// DESIGN 3, law 8: what is held out of order is bounded
+// what is held out of order is bounded
 TEST(Reassembly, TheNumberOfSegmentsHeldIsBounded) {
   Net net{[](stack::Config& c) { c.tcp.out_of_order_limit = 3; }};
   net.established_passive();
@@ -193,7 +193,7 @@ TEST(Reassembly, TheNumberOfSegmentsHeldIsBounded) {
   EXPECT_EQ(net.received, stream(1, 400));
 }
 
-// DESIGN 3, law 8: at the limit new text is lost, ACKs and RSTs go on
+// at the limit new text is lost, ACKs and RSTs go on
 TEST(Held, BeyondTheLimitTextIsDroppedAsLost) {
   Net net{[](stack::Config& c) { c.held_limit = 16; }};
   net.established_passive();
@@ -215,7 +215,7 @@ TEST(Held, BeyondTheLimitTextIsDroppedAsLost) {
   net.expect_event(Event::closed, Event::reset);
 }
 
-// RFC9293-3.10.7.4: after the peer's FIN its text is ignored
+// RFC 9293 3.10.7.4: after the peer's FIN its text is ignored
 TEST(TextAfterFin, IsIgnored) {
   for (State state : {State::close_wait, State::closing, State::last_ack}) {
     Net net;
@@ -227,7 +227,7 @@ TEST(TextAfterFin, IsIgnored) {
   }
 }
 
-// RFC9293-3.10.7.4: FIN-WAIT-1 and FIN-WAIT-2 take text
+// RFC 9293 3.10.7.4: FIN-WAIT-1 and FIN-WAIT-2 take text
 TEST(TextInFinWait, IsTaken) {
   for (State state : {State::fin_wait_1, State::fin_wait_2}) {
     Net net;

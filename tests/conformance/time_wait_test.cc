@@ -75,7 +75,7 @@ TEST_F(TimeWait, OldTextIsAcknowledged) {
   EXPECT_EQ(net.state(), State::closed);
 }
 
-// RFC9293-3.10.7.4: an acceptable ACK says nothing new
+// RFC 9293 3.10.7.4: an acceptable ACK says nothing new
 TEST_F(TimeWait, AnAckIsDropped) {
   net.in(A(2, 2));
   net.expect_none();
@@ -87,7 +87,7 @@ TEST_F(TimeWait, AnAckElsewhereIsAcknowledged) {
   net.expect(A(2, 2));
 }
 
-// RFC9293-MAY-2, RFC6191-2: without timestamps the sequence number decides
+// RFC9293-MAY-2, RFC 6191 2: without timestamps the sequence number decides
 TEST_F(TimeWait, SynAboveTheLastSequenceNumberReopens) {
   uint32_t last = net.own_iss() + 2;
   net.in(S(3).mss(1460));
@@ -108,13 +108,13 @@ TEST_F(TimeWait, SynNotAboveTheLastSequenceNumberIsChallenged) {
   EXPECT_EQ(net.state(), State::time_wait);
 }
 
-// RFC6191-2: the old connection had no timestamps, the new one has
+// RFC 6191 2: the old connection had no timestamps, the new one has
 TEST_F(TimeWait, SynWithTimestampReopensWhatHadNone) {
   net.in(S(0).mss(1460).ts(1, 0));
   net.expect(SA(0, 1).mss(1460).ts());
 }
 
-// RFC6191-2: "would be enabled": not if we do not do timestamps
+// RFC 6191 2: "would be enabled": not if we do not do timestamps
 TEST(TimeWaitReopen, ATimestampThatWeWouldNotAnswerDoesNotReopen) {
   Net net{[](stack::Config& c) { c.tcp.timestamps = false; }};
   net.time_wait();
@@ -123,7 +123,7 @@ TEST(TimeWaitReopen, ATimestampThatWeWouldNotAnswerDoesNotReopen) {
   EXPECT_EQ(net.state(), State::time_wait);
 }
 
-// RFC9293-3.10.7.4: without a listener there is nothing to open
+// RFC 9293 3.10.7.4: without a listener there is nothing to open
 TEST_F(TimeWait, WithoutListenerASynIsChallenged) {
   net.unlisten();
   net.in(S(3).mss(1460));
@@ -140,7 +140,7 @@ struct TimeWaitTs : testing::Test {
   uint32_t last = net.peer_clock();
 };
 
-// RFC6191-2, RFC9293-SHLD-4: a later timestamp, whatever the sequence number
+// RFC 6191 2, RFC9293-SHLD-4: a later timestamp, whatever the sequence number
 TEST_F(TimeWaitTs, LaterTimestampReopens) {
   uint32_t old = net.own_iss() + 2;
   net.in(S(0x90000000).mss(1460).ts(last + 1, 0));
@@ -148,7 +148,7 @@ TEST_F(TimeWaitTs, LaterTimestampReopens) {
   EXPECT_GT(static_cast<int32_t>(net.own_iss() - old), 0);
 }
 
-// RFC6191-2: the same timestamp: the sequence number decides
+// RFC 6191 2: the same timestamp: the sequence number decides
 TEST_F(TimeWaitTs, EqualTimestampReopensOnlyAboveTheLastSequenceNumber) {
   net.in(S(1).mss(1460).ts(last, 0));
   net.expect(A(2, 2));
@@ -156,14 +156,14 @@ TEST_F(TimeWaitTs, EqualTimestampReopensOnlyAboveTheLastSequenceNumber) {
   net.expect(SA(0, 4).mss(1460).ts());
 }
 
-// RFC6191-2, RFC7323-5.3R1
+// RFC 6191 2, RFC7323-5.3R1
 TEST_F(TimeWaitTs, EarlierTimestampIsChallenged) {
   net.in(S(3).mss(1460).ts(last - 1, 0));
   net.expect(A(2, 2));
   EXPECT_EQ(net.state(), State::time_wait);
 }
 
-// RFC6191-2: no timestamp in the new SYN: the sequence number decides
+// RFC 6191 2: no timestamp in the new SYN: the sequence number decides
 TEST_F(TimeWaitTs, SynWithoutTimestampReopensOnlyAboveTheLastSequenceNumber) {
   net.in(S(1).mss(1460).no_ts());
   net.expect(A(2, 2));
@@ -214,7 +214,7 @@ void own_time_wait(Net& net) {
   EXPECT_EQ(net.state(), State::time_wait);
 }
 
-// RFC6056-2.2, RFC6191-2: our own 4-tuple once the timestamp clock has ticked
+// RFC6056-2.2, RFC 6191 2: our own 4-tuple once the timestamp clock has ticked
 TEST(TimeWaitOwn, APortIsTakenOverAfterATick) {
   Net net;
   net.peer.ts = true;
@@ -265,7 +265,7 @@ TEST(TimeWaitOwn, OldDuplicatesDoNoHarmToTheNewConnection) {
   EXPECT_EQ(net.state(), State::established);
 }
 
-// DESIGN 7: bounded; the oldest goes first, and is counted
+// bounded; the oldest goes first, and is counted
 TEST(TimeWaitRing, WhenItIsFullTheOldestGoesFirst) {
   Net net;
   std::vector<Peer> peers;
@@ -282,7 +282,7 @@ TEST(TimeWaitRing, WhenItIsFullTheOldestGoesFirst) {
   net.expect(peers[0], R(2));
 }
 
-// DESIGN 7: a record that was restarted is the youngest
+// a record that was restarted is the youngest
 TEST(TimeWaitRing, ARestartedRecordIsTheYoungest) {
   Net net;
   net.time_wait();

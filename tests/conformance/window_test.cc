@@ -10,7 +10,7 @@ struct Nagle : testing::Test {
   Net net;
 };
 
-// RFC9293-SHLD-7: one small segment in flight at a time
+// RFC9293-SHLD-7, RFC9293-MAY-16: one small segment in flight at a time, the others are collected
 TEST_F(Nagle, ASecondSmallSegmentWaitsForTheAck) {
   net.send(10);
   net.expect(P(1, 1, 10));
@@ -65,7 +65,7 @@ TEST_F(Nagle, PshIsOnTheSegmentThatEmptiesTheQueue) {
   net.expect(P(2921, 1, 80));
 }
 
-// RFC9293-MAY-15, RFC9293-MAY-16: `more` means no PSH yet
+// RFC9293-MAY-15: `more` means no PSH yet
 TEST_F(Nagle, MoreTakesThePshAway) {
   net.send(1460, true);
   net.expect(A(1, 1, 1460));
@@ -170,6 +170,32 @@ TEST(ReceiverSws, TheRightEdgeNeverMovesLeft) {
   }
 }
 
+// RFC7323-2.4.2: a scaled field rounds down; text up to the edge that was shown before is taken all the same
+TEST(ReceiverSws, TheFarthestEdgeEverShownCounts) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 70000; }};
+  net.peer.wscale = 0;
+  net.established_passive();
+  net.keep = true;
+  ASSERT_EQ(net.tcb().rcv_wscale, 1);
+  uint32_t at = 1;
+  uint32_t edge = 0;
+  auto take = [&](uint32_t n) {
+    net.in(A(at, 1, n));
+    at += n;
+    net.advance(milliseconds(40));
+    edge = at + (uint32_t{*net.sent.back().seg.window} << 1);
+    net.drop_sent();
+  };
+  for (int i = 0; i < 47; ++i) take(1459);
+  take(1);
+  EXPECT_EQ(edge, 70001u);
+  take(1);
+  EXPECT_EQ(edge, 70000u);  // the odd byte cannot be said
+  take(70001 - at);
+  EXPECT_EQ(net.received, stream(1, 70000));
+  EXPECT_EQ(edge, 70001u);
+}
+
 // RFC9293-MUST-39: the application gives back what a shut window holds: the peer is told at once
 TEST(ReceiverSws, GivingEverythingBackOpensTheWindowAtOnce) {
   Net net{[](stack::Config& c) { c.tcp.receive_buffer = 5840; }};
@@ -184,7 +210,7 @@ TEST(ReceiverSws, GivingEverythingBackOpensTheWindowAtOnce) {
   net.expect(A(1, 5841).win(5840));
 }
 
-// DESIGN 6: received bytes count against the window until they go back
+// received bytes count against the window until they go back
 TEST(ReceiverSws, KeptTextShutsTheWindowAndReadTextDoesNot) {
   Net net{[](stack::Config& c) { c.tcp.receive_buffer = 10000; }};
   net.established_passive();

@@ -16,6 +16,8 @@ GAP = r"\s*(?:,|;|/| and)\s*(?://[/=#]?\s*|#\s*)?"
 NEXT = re.compile(rf"{GAP}-({LABEL}|\d[\w.]*)")
 LETTER = re.compile(r"\s*,\s*([a-z])(?=[\s]*[,).;:])")
 RANGE = re.compile(r"\.\.(\d+)\b")
+# An id that is a whole RFC: RFC5227.
+WHOLE = re.compile(r"\bRFC\d{3,5}\b(?!-)")
 
 
 class Row:
@@ -63,6 +65,9 @@ def load(case):
 
 def citations(body, known):
     """(offset, id) of each citation in a text."""
+    for match in WHOLE.finditer(body):
+        if match[0] in known:
+            yield match.start(), match[0]
     for match in FIRST.finditer(body):
         rfc = f"RFC{match[1]}-"
         name = rfc + (match[2] or match[3].rstrip("."))

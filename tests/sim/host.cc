@@ -147,7 +147,7 @@ void Host::emit(Link& out, bool faulty) {
 void Host::check() const {
   for (uint32_t i = 0; i < stack->cx.tcbs.capacity(); ++i)
     if (const char* broken = tcp::check_tcb(stack->cx, stack->cx.tcbs[i])) throw Broken{broken};
-  // Conservation (law 6): what is not free is held by the core, in the ring, or with the application.
+  // Conservation: what is not free is held by the core, in the ring, or with the application.
   uint32_t in_ring = 0;
   for (uint32_t i = reclaimed_; i != out_.events[0].next; ++i) in_ring += ring_[i & out_.events[0].mask].packet ? 1 : 0;
   uint32_t in_failed = 0;

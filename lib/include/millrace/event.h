@@ -22,7 +22,7 @@ struct Event {
     peer_closed,  // the peer has sent FIN: no text will follow; sending is still possible
     urgent,       // there is urgent data up to `length` bytes ahead of what was delivered (RFC 9293 3.8.5)
     writable,     // after failed(full): there is room again. Until then every send is refused, so that none overtakes
-    slow,         // R1 was reached: the peer does not answer (RFC9293-SHLD-9); going on
+    slow,         // R1 was reached: the peer does not answer (RFC9293-SHLD-9, -MUST-47); going on
     closed,       // the connection is gone; `reason` says why
     failed,       // a request could not be; `reason` says why; a buffer in it is the application's again
   };

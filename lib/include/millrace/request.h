@@ -42,7 +42,7 @@ struct Request {
   Kind kind = none;
   uint8_t slice_count = 0;
   bool urgent = false;   // send: the last byte ends urgent data
-  bool more = false;     // send: no PSH and no small segment yet, another send follows (RFC9293-MAY-15)
+  bool more = false;     // send: no PSH, another send follows (RFC9293-MAY-15)
   uint32_t backlog = 0;  // listen
   union {
     ConnectionId connection;

@@ -32,7 +32,7 @@ TEST(Build, EveryFieldHasItsPlace) {
   EXPECT_EQ(f[14], 0x45);
   EXPECT_EQ(f[15], 0xb8);  // req: RFC9293-MUST-48
   EXPECT_EQ(get16(f, 16), 43);
-  EXPECT_EQ(get16(f, 18), 0);
+  EXPECT_EQ(get16(f, 18), 0);                          // req: RFC9293-MAY-4
   EXPECT_EQ(get16(f, 20), 0x4000) << "DF, no offset";  // req: RFC6864-4
   EXPECT_EQ(f[22], 17);                                // req: RFC9293-MUST-49
   EXPECT_EQ(f[23], 6);

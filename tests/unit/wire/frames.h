@@ -3,6 +3,8 @@
 // the first byte read behind them, and a parse of one frame with its counters.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -132,7 +134,8 @@ struct Parsed {
   const FlowKey& key() const { return burst.key[0]; }
 };
 
-// Why a frame was dropped, or count_ if it was not.
+// Why a frame was dropped, or `accepted` if it was not.
+inline constexpr Count accepted = Count::count_;
 inline Count verdict_of(std::span<const uint8_t> bytes, Verdict ip = Verdict::unknown,
                         Verdict l4 = Verdict::unknown, const LocalAddresses& local = local_addresses) {
   static Parsed parsed;
@@ -152,6 +155,18 @@ inline Count verdict_of(std::span<const uint8_t> bytes, Verdict ip = Verdict::un
   if (drops != parsed.released.size() || drops + parsed.burst.segments + parsed.burst.others != 1)
     std::abort();
   return reason;
+}
+
+// Parses `frame` and shows the segment to `look` while its bytes still exist.
+template <typename Look>
+void accept(const Bytes& frame, Look look, Verdict ip = Verdict::unknown, Verdict l4 = Verdict::unknown) {
+  Block block(frame);
+  const Frame f = block.frame(ip, l4);
+  Parsed parsed;
+  parsed.run({&f, 1});
+  ASSERT_EQ(parsed.burst.segments, 1u);
+  ASSERT_TRUE(parsed.released.empty());
+  look(parsed.seg());
 }
 
 }  // namespace millrace::wire::test

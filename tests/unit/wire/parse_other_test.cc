@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is not TCP: ARP and ICMP.
+#include "wire/parse.h"
+
+#include <gtest/gtest.h>
+
+#include "frames.h"
+
+namespace millrace::wire {
+namespace {
+
+using namespace test;
+
+TEST(Parse, ArpGoesToOthersWithoutPadding) {
+  TxSegment tx;
+  tx.kind = TxSegment::arp_request;
+  tx.local = peer_ip;
+  tx.remote = own_ip;
+  for (const Mac& to : {Mac::broadcast(), own_mac}) {
+    tx.destination = to;
+    Bytes f = make_frame(tx);
+    f.resize(60);
+    Block block(f);
+    const Frame frame = block.frame();
+    Parsed parsed;
+    parsed.run({&frame, 1});
+    ASSERT_EQ(parsed.burst.others, 1u);
+    ASSERT_TRUE(parsed.released.empty());
+    const OtherFrame& other = parsed.burst.other[0];
+    EXPECT_EQ(other.kind, Other::arp);
+    EXPECT_EQ(other.length, 28);
+    EXPECT_EQ(other.mac, peer_mac);
+    ArpPacket arp;
+    ASSERT_TRUE(parse_arp({frame.data + other.offset, other.length}, arp));
+    EXPECT_TRUE(arp.request);
+    EXPECT_EQ(arp.sender, peer_ip);
+    EXPECT_EQ(arp.sender_mac, peer_mac);
+    EXPECT_EQ(arp.target, own_ip);
+  }
+}
+
+// req: RFC826-rx
+TEST(Parse, ArpOfOtherKinds) {
+  TxSegment tx;
+  tx.kind = TxSegment::arp_request;
+  const Bytes f = make_frame(tx);
+  const Bytes good(f.begin() + 14, f.end());
+  ArpPacket arp;
+  for (size_t length = 0; length < good.size(); ++length) {
+    Block cut({good.data(), length});
+    EXPECT_FALSE(parse_arp({cut.frame().data, length}, arp)) << length;
+  }
+  for (size_t at = 0; at < 8; ++at)
+    for (int bit = 2; bit < 8; ++bit) {
+      Bytes other = good;
+      other[at] ^= static_cast<uint8_t>(1 << bit);
+      EXPECT_FALSE(parse_arp(other, arp)) << at;
+    }
+  for (uint8_t operation : {0, 3, 4}) {
+    Bytes other = good;
+    other[7] = operation;
+    EXPECT_FALSE(parse_arp(other, arp));
+  }
+  EXPECT_TRUE(parse_arp(good, arp));
+}
+
+TEST(Parse, IcmpGoesToOthers) {
+  TxSegment tx = peer_segment();
+  tx.kind = TxSegment::icmp_echo_reply;
+  for (size_t rest : {size_t{4}, size_t{5}, size_t{60}}) {
+    Bytes f = make_frame(tx, Bytes(rest, 3));
+    f.resize(std::max<size_t>(f.size(), 60), 0xee);
+    Block block(f);
+    const Frame frame = block.frame();
+    Parsed parsed;
+    parsed.run({&frame, 1});
+    ASSERT_EQ(parsed.burst.others, 1u);
+    const OtherFrame& other = parsed.burst.other[0];
+    EXPECT_EQ(other.kind, Other::icmp);
+    EXPECT_EQ(other.offset, 34);
+    EXPECT_EQ(other.length, 4 + rest);
+    EXPECT_EQ(other.source, peer_ip);
+    EXPECT_EQ(other.destination, own_ip);
+    EXPECT_EQ(other.mac, peer_mac);
+    IcmpMessage message;
+    EXPECT_TRUE(parse_icmp({frame.data + other.offset, other.length}, message));
+  }
+}
+
+// req: RFC1122-3.2.2.6b
+TEST(Parse, IcmpToManyIsDropped) {
+  TxSegment tx = peer_segment();
+  tx.kind = TxSegment::icmp_echo_reply;
+  tx.destination = Mac::broadcast();
+  EXPECT_EQ(verdict_of(make_frame(tx, Bytes(8))), Count::drop_not_for_us);
+  tx.destination = own_mac;
+  tx.remote = ipv4(10, 0, 0, 255);
+  EXPECT_EQ(verdict_of(make_frame(tx, Bytes(8))), Count::drop_not_for_us);
+}
+
+TEST(Parse, IcmpChecksumAndLength) {
+  Random random(24);
+  IcmpMessage message;
+  for (size_t length = 0; length < 60; ++length) {
+    Bytes icmp = random_bytes(random, length);
+    if (length >= 4) {
+      icmp[0] = 8;
+      icmp[1] = 3;
+      put16(icmp, 2, 0);
+      put16(icmp, 2, static_cast<uint16_t>(~naive_sum(icmp)));
+    }
+    Block block(icmp);
+    EXPECT_EQ(parse_icmp({block.frame().data, length}, message), length >= 8) << length;
+    if (length < 8) continue;
+    EXPECT_EQ(message.type, 8);
+    EXPECT_EQ(message.code, 3);
+    icmp[length - 1] ^= 4;
+    EXPECT_FALSE(parse_icmp(icmp, message));
+  }
+}
+
+}  // namespace
+}  // namespace millrace::wire
