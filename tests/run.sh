@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Sets up, builds, and runs every suite. From any directory; one line a suite, and the last line counts test cases.
 #
-#   [BUILD_ROOT=DIR] tests/run.sh
+#   [MILLRACE_BUILD_DIR=DIR] tests/run.sh
 #
 # The builds lie in DIR/build and DIR/build-*, the logs in DIR/build-logs; DIR is the tree unless given. Two runs with one
 # DIR wait for each other.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-root=${BUILD_ROOT:-$PWD}
+root=${MILLRACE_BUILD_DIR:-$PWD}
 mkdir -p "$root/build-logs" || exit 1
 root=$(cd "$root" && pwd)
 logs=$root/build-logs
@@ -16,6 +16,8 @@ logs=$root/build-logs
 exec 9>"$logs/lock"
 flock -n 9 || { echo "run: waiting for another run in $root"; flock 9; }
 rm -f "$logs"/*.log "$logs"/*.json
+# shellcheck disable=SC2046  # some words
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -53,7 +55,9 @@ own_count() {
     tail -n 40 "$logs/$suite.log"
     counts="0 1 0"
   else
-    grep -E -A 5 '^FAIL|FAILED' "$logs/$suite.log"
+    # With the indented lines below each; and why what was skipped was.
+    awk '/^FAIL/ {on = 1; print; next} /^[ \t]/ {if (on) print; next} {on = 0}' "$logs/$suite.log" | head -n 100
+    sed -n 's/^skip .*: /skipped: /p' "$logs/$suite.log" | sort | uniq -c
     # A bad end counts, even if all that was counted had passed.
     [ $status -ne 0 ] && [ "$(echo "$counts" | cut -d' ' -f2)" = 0 ] && counts=$(echo "$counts" | awk '{print $1, 1, $3}')
   fi
@@ -61,24 +65,30 @@ own_count() {
   count "$suite" $counts "$(since "$start")"
 }
 
-# build NAME OPTIONS... [-- TARGETS...]: quiet unless it fails.
-build() {
-  local name=$1 log=$logs/$1.build.log options=()
-  shift
-  while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    options+=("$1")
-    shift
-  done
-  [ $# -gt 0 ] && shift
-  if [ ! -f "$root/$name/build.ninja" ]; then
-    meson setup "$root/$name" "${options[@]}" >"$log" 2>&1 9>&-
-  elif [ ${#options[@]} -gt 0 ]; then
-    # They may have changed since the directory was made.
-    meson configure "$root/$name" "${options[@]}" >"$log" 2>&1 9>&-
-  fi && ninja -C "$root/$name" "$@" >>"$log" 2>&1 9>&- && return 0
-  grep -E -A 20 'FAILED|ERROR|error:' "$log" | head -n 100
-  count "building $name" 0 1 0 "all of it: $log"
+# build_failed NAME: what matters of the log.
+build_failed() {
+  grep -E -A 20 'FAILED|ERROR|error:' "$logs/$1.build.log" | head -n 100
+  count "building $1" 0 1 0 "all of it: $logs/$1.build.log"
   return 1
+}
+
+# configure NAME OPTIONS...
+configure() {
+  local name=$1 log=$logs/$1.build.log
+  shift
+  if [ ! -f "$root/$name/build.ninja" ]; then
+    meson setup "$root/$name" "$@" >"$log" 2>&1 9>&-
+  elif [ $# -gt 0 ]; then
+    # They may have changed since the directory was made.
+    meson configure "$root/$name" "$@" >"$log" 2>&1 9>&-
+  fi || build_failed "$name"
+}
+
+# compile NAME [TARGET...]
+compile() {
+  local name=$1
+  shift
+  timeout 2400 ninja -C "$root/$name" "$@" >>"$logs/$name.build.log" 2>&1 9>&- || build_failed "$name"
 }
 
 # tests_of BUILD: a line "suite|name|gtest or exitcode|timeout|program and arguments" for each.
@@ -88,6 +98,16 @@ import json, shlex, sys
 for test in json.load(sys.stdin):
     suite = test["suite"][0].split(":")[-1]
     print(suite, test["name"], test["protocol"], test["timeout"], shlex.join(test["cmd"]), sep="|")'
+}
+
+# targets_of BUILD WITHOUT: the programs of its tests, but those that are named in WITHOUT.
+targets_of() {
+  meson introspect --tests "$root/$1" | python3 -c '
+import json, os, sys
+without = sys.argv[2].split()
+for test in json.load(sys.stdin):
+    if test["name"] not in without:
+        print(os.path.relpath(test["cmd"][0], sys.argv[1]))' "$root/$1" "$2"
 }
 
 # What a gtest binary wrote -> "P F S". It has written nothing if it crashed.
@@ -127,7 +147,7 @@ run_suite() {
       command="$command --gtest_output=json:$(printf %q "${log%.log}.json")"
     fi
     # Sanitizers and a shared machine make all of it slower than it was meant.
-    eval "timeout $((seconds * 4)) $command" >"$log" 2>&1 </dev/null 9>&-
+    (cd "$root/$1" && eval "timeout $((seconds * 4)) $command") >"$log" 2>&1 </dev/null 9>&-
     status=$?
     if [ "$protocol" = gtest ]; then
       counts=$(gtest_counts "${log%.log}.json" $status)
@@ -143,6 +163,8 @@ run_suite() {
     if [ "$cf" -ne 0 ]; then
       echo "$name: exit code $status; all of it: $log"
       grep -E -B 8 '^\[  FAILED  \]|ERROR: |runtime error|ensure' "$log" | head -n 60
+    elif [ "$cs" -ne 0 ]; then
+      grep -A 1 ': Skipped$' "$log" | grep -v -e ': Skipped$' -e '^--$' | sort | uniq -c | sed 's/^/skipped:/'
     fi
   done < <(tests_of "$1")
   [ $((p + f + s)) -eq 0 ] || count "$label" $p $f $s "$(since "$start")"
@@ -169,11 +191,11 @@ run_simulator() {
   count sim $p $f $s "$(since "$start")"
 }
 
-# One digest of all that ten seeds emit: for two runs, two compilers, with and without optimisation.
+# One digest of all that fifty seeds emit: for two runs, two compilers, with and without optimisation.
 run_determinism() {
   local start p=0 f=0 reference name digest
   start=$(date +%s)
-  digest_of() { timeout 600 "$root/$1/tests/sim/millrace-sim" --seed 1 --seeds 10 2>&1 9>&- | sed -n 's/.*, digest //p'; }
+  digest_of() { timeout 600 "$root/$1/tests/sim/millrace-sim" --seed 1 --seeds 50 2>&1 9>&- | sed -n 's/.*, digest //p'; }
   reference=$(digest_of build)
   for name in build "$@"; do
     digest=$(digest_of "$name")
@@ -195,39 +217,46 @@ fi
 
 begin=$(date +%s)
 echo "building in $root"
-release=
+
+# What needs no DPDK, with sanitizers and the checks that cost on the packet path. Clang builds and runs this in half of
+# GCC's time; -O1 without line tables, since optimising what the sanitizers add takes longer than it saves.
 sanitized=
-build build && release=yes
-# -O1 without line tables: optimising what the sanitizers add takes longer than it saves. The checks that cost on the
-# packet path are on.
-build build-sanitize -Dprograms=false -Dbuildtype=plain -Doptimization=1 -Ddebug=false -Ddebug_checks=true \
-  -Db_sanitize=address,undefined && sanitized=yes
-others=()
+CXX=clang++ configure build-sanitize -Dprograms=false -Dbuildtype=plain -Doptimization=1 -Ddebug=false \
+  -Ddebug_checks=true -Db_sanitize=address,undefined && compile build-sanitize && sanitized=yes
+
+# As it is released: the programs, the simulator, and the tests that are not in the other build. DPDK and sanitizers do
+# not go together well.
+release=
+core_tests=
+[ -n "$sanitized" ] && core_tests=$(tests_of build-sanitize | cut -d'|' -f2 | tr '\n' ' ')
+if configure build; then
+  mapfile -t targets < <(targets_of build "$core_tests")
+  compile build apps/millrace-echo apps/millrace-load tests/sim/millrace-sim "${targets[@]}" && release=yes
+fi
+
+simulators=()
 for compiler in g++ clang++; do
   for level in 0 3; do
     [ "$compiler$level" = g++3 ] && continue  # that is the release build
     name=build-$compiler-O$level
-    CXX=$compiler build "$name" -Dprograms=false -Dbuildtype=plain -Doptimization=$level -- tests/sim/millrace-sim &&
-      others+=("$name")
+    CXX=$compiler configure "$name" -Dprograms=false -Dbuildtype=plain -Doptimization=$level &&
+      compile "$name" tests/sim/millrace-sim && simulators+=("$name")
   done
 done
 echo "built ($(since "$begin"))"
 
-core_tests=
 if [ -n "$sanitized" ]; then
   run_suite build-sanitize unit
   run_suite build-sanitize conformance
   run_suite build-sanitize fuzz
   run_simulator build-sanitize
-  core_tests=$(tests_of build-sanitize | cut -d'|' -f2 | tr '\n' ' ')
 fi
 if [ -n "$release" ]; then
-  # DPDK and sanitizers do not go together well: what needs it runs as it is released.
   run_suite build unit unit-dpdk "$core_tests"
-  run_determinism ${others[@]+"${others[@]}"}
+  run_determinism ${simulators[@]+"${simulators[@]}"}
   run_suite build nic
   run_suite build apps
-  [ -f tests/lint/run.py ] && own_count lint python3 -B tests/lint/run.py "$root/build"
+  own_count lint python3 -B tests/lint/run.py "$root/build"
   own_count interop python3 -B tests/interop/run.py "$root/build"
 fi
 echo "all of it took $(since "$begin")"

@@ -45,6 +45,9 @@ void check_device(const std::string& device) {
   std::string interface = device.substr(at + 6, device.find(',', at) - at - 6);
   if (interface.empty() || interface.size() > longest_name)
     throw ConfigError("iface=" + interface + " is no name for an interface: give 1 to 15 characters");
+  // The driver would join it as one more queue and take half of its frames.
+  if ((driver == "net_tap" || driver == "net_tun") && interface_runs(interface))
+    throw ConfigError(interface + " is in use by another program: give another name, iface=...");
 }
 
 // What keeps a PCI device from being a port: it is not bound to a driver that gives it to user space.

@@ -2,8 +2,11 @@
 // Files under /sys and /proc, read at start. (nic/machine.h)
 #include "nic/machine.h"
 
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -44,6 +47,16 @@ int numa_node_of_cpu(uint32_t cpu) {
   for (int node = 0; node < 64; ++node)
     if (fs::exists(base + std::to_string(node), ignored)) return node;
   return -1;
+}
+
+bool interface_runs(const std::string& name) {
+  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (s < 0) return false;
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  bool runs = ioctl(s, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
+  close(s);
+  return runs;
 }
 
 static bool has_capability(unsigned bit) {

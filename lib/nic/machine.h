@@ -22,6 +22,9 @@ std::string pci_address(const std::string& device);
 bool pci_exists(const std::string& address);
 std::string pci_kernel_driver(const std::string& address);
 
+// Does some program hold the kernel's end of this tap? (An interface that only waits for one is not running.)
+bool interface_runs(const std::string& name);
+
 // Pins the calling thread to one CPU, and undoes it.
 class Affinity {
  public:

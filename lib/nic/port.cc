@@ -43,7 +43,8 @@ uint32_t least_packet_buffers() {
 // The negotiation: what is wanted, masked by what is there.
 static void choose_offloads(Port& port, const rte_eth_dev_info& info, bool wanted, rte_eth_conf& conf) {
   conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;  // one pool, one reference
-  if (!wanted) return;
+  // net_tap's are software, too, and write ffff where RFC 9293 has 0: ours are right and no slower.
+  if (!wanted || port.kernel_behind) return;
   conf.rxmode.offloads =
       info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
   conf.txmode.offloads |=

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from clients import connect, exchange, one_round_trip, random_bytes, receive_to_end
 from registry import case
-from world import (KERNEL, MILLRACE, PORT, TAP, Failure, Watch, demand, die_with_parent, go_to_network, many_files,
-                   new_network, sh, sysctl, this_network)
+from system import Failure, demand, die_with_parent, many_files, sh, sysctl
+from world import MILLRACE, PORT, TAP, Watch
 
 MB = 1 << 20
 
@@ -135,61 +135,6 @@ def zero_window(world):
 def small_buffers(world):
     with world.echo():
         exchange(20, 200000, 50, receive_buffer=4096)
-
-
-def routed(world):
-    """The case goes to a second namespace, from which Millrace is one router away: what is lost there is lost on the
-    network, while what a host's own OUTPUT drops is known to its TCP. Gives the way back to the first one."""
-    router = this_network()
-    sysctl("net/ipv4/ip_forward", 1)
-    new_network()
-    client = this_network()
-    sh("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
-    sh("ip", "link", "set", "veth1", "netns", str(world.echo_process))
-    sh("ip", "address", "add", "10.8.0.2/24", "dev", "veth0")
-    sh("ip", "link", "set", "veth0", "up")
-    go_to_network(router)
-    sh("ip", "address", "add", "10.8.0.1/24", "dev", "veth1")
-    sh("ip", "link", "set", "veth1", "up")
-    go_to_network(client)
-    sh("ip", "route", "add", "default", "via", "10.8.0.1")
-    return router, client
-
-
-def lossy(world, percent, count, size, seconds):
-    with world.echo("--gateway", KERNEL) as echo:
-        world.echo_process = echo.process.pid
-        router, client = routed(world)
-        one_round_trip()
-        go_to_network(router)
-        for way in ("-i", "-o"):
-            sh("iptables", "-A", "FORWARD", way, TAP, "-m", "statistic", "--mode", "random", "--probability",
-               percent / 100, "-j", "DROP")
-        go_to_network(client)
-        exchange(count, size, seconds)
-        go_to_network(router)
-        dropped = [int(line.split()[0]) for line in
-                   sh("iptables", "-L", "FORWARD", "-n", "-v", "-x").splitlines()[2:]]
-        demand(len(dropped) == 2 and min(dropped) > 0, f"nothing was lost: {dropped}")
-
-
-@case("loss: 5 % each way, 20 clients, 1 MB each", seconds=180)
-def loss(world):
-    lossy(world, 5, 20, MB, 160)
-
-
-@case("loss: 20 % each way, 10 clients, 20 KB each", seconds=180)
-def heavy_loss(world):
-    lossy(world, 20, 10, 20000, 160)
-
-
-@case("a router away: 4 clients, 1 MB each")
-def gateway(world):
-    with world.echo("--gateway", KERNEL) as echo:
-        world.echo_process = echo.process.pid
-        router, _ = routed(world)
-        exchange(4, MB, 30)
-        go_to_network(router)
 
 
 SETTINGS = {

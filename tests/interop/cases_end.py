@@ -8,9 +8,10 @@ import socket
 import subprocess
 import time
 
-from clients import connect, random_bytes, receive_to_end, round_trip
+from clients import connect, one_round_trip, random_bytes, receive_to_end, round_trip
 from registry import case
-from world import END_LIMIT, RST, Failure, Watch, demand, die_with_parent
+from system import Failure, demand, die_with_parent
+from world import END_LIMIT, RST, TAP, Watch
 
 
 @case("Ctrl-C with 50 open connections: each sees FIN, and it ends")
@@ -75,7 +76,7 @@ def gone(world):
         socks = [connect() for _ in range(10)]
         for sock in socks:
             round_trip(sock)
-        subprocess.run(["ip", "link", "set", "mr0", "down"], check=True)
+        subprocess.run(["ip", "link", "set", TAP, "down"], check=True)
         echo.interrupt()
         echo.ended()
         for sock in socks:
@@ -118,7 +119,7 @@ def under_load(world):
 
 @case("Ctrl-C before anybody came")
 def idle(world):
-    with world.echo() as echo:
+    with world.echo(capture=False) as echo:
         echo.stop()
         demand(echo.end_seconds < 1, f"the end took {echo.end_seconds:.2f} s")
 
@@ -199,5 +200,7 @@ def permission(world):
 
 @case("a tap whose name is taken")
 def taken(world):
-    with world.echo():
-        demand_refused(run(world, "--device", "net_tap0,iface=mr0", "--address", "10.9.0.3/24"))
+    with world.echo() as echo:
+        demand_refused(run(world, "--device", "net_tap0,iface=mr0", "--address", "10.9.0.3/24"), "mr0")
+        one_round_trip()  # and the first one has not noticed
+        echo.stop()

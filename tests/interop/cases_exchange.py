@@ -6,7 +6,8 @@ import time
 
 from clients import connect, one_round_trip, receive, receive_to_end, round_trip
 from registry import case
-from world import (ACK, FIN, MILLRACE, PORT, PSH, RST, SYN, Failure, Watch, demand, sh, until)
+from system import Failure, demand, sh, until
+from world import ACK, FIN, MILLRACE, PORT, PSH, RST, SYN, Watch
 
 MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS = 2, 3, 4, 8
 
@@ -63,6 +64,16 @@ def textbook(world):
         echoed[side] = value
         demand(packet.window > 0, f"{packet}: a window of nothing")
     demand(packets[1].window >= 14600, f"{packets[1]}: opens with less than ten segments of window")
+    demand_as_tcpdump_says(world, port)
+
+
+def demand_as_tcpdump_says(world, port):
+    said = sh("tcpdump", "-n", "-r", world.capture, "tcp", "port", port)
+    flags = " ".join(re.findall(r"Flags \[(\S+)\]", said))
+    demand(flags in ("S S. . P. P. . F. F. .", "S S. . P. P. . F. . F. ."), f"tcpdump says: {flags}")
+    options = r"options \[mss 1460,sackOK,TS val \d+ ecr \d+,nop,wscale \d+\]"
+    for line in said.splitlines()[:2]:
+        demand(re.search(options, line), f"tcpdump says: {line}")
 
 
 @case("ss sees timestamps, SACK and window scaling")

@@ -9,7 +9,8 @@ import time
 
 from clients import connect, one_round_trip, round_trip
 from registry import case
-from world import KERNEL, MILLRACE, TAP, Failure, demand, sh, until
+from system import Failure, demand, sh, until
+from world import MILLRACE, TAP
 
 
 def checksum(data):
@@ -96,6 +97,7 @@ def new_mac(world):
 @case("ARP: no answer for an address that is not ours")
 def arp_other(world):
     with world.echo():
+        one_round_trip()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(b"x", ("10.9.0.77", 9))
         until("the kernel gives up on 10.9.0.77", 10, lambda: "FAILED" in sh("ip", "neigh", "show", "10.9.0.77"))

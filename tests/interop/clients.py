@@ -6,7 +6,8 @@ import select
 import socket
 import time
 
-from world import MILLRACE, PORT, Failure, demand
+from system import Failure, demand
+from world import MILLRACE, PORT
 
 CHUNK = 256 * 1024
 POOL = 16 << 20

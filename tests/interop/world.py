@@ -4,11 +4,8 @@
 The namespace has no name. The kernel removes it, and the tap with it, when the last process has left it, however that
 process ended; so nothing can collide, and nothing can stay behind.
 """
-import ctypes
-import errno
 import os
 import re
-import resource
 import select
 import signal
 import socket
@@ -18,77 +15,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from capture import frames_of, receive_frame, start_capture
+from system import Failure, demand, die_with_parent, sh, wait_for_output
+
 KERNEL, MILLRACE, PORT, TAP = "10.9.0.1", "10.9.0.2", 7, "mr0"
 END_LIMIT = 2.5  # seconds from Ctrl-C to the end of the program
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Failure(Exception):
-    """What a case found to be wrong, in one line."""
-
-
-class Skip(Exception):
-    """Why a case cannot be run here."""
-
-
-def demand(holds, otherwise):
-    if not holds:
-        raise Failure(otherwise)
-
-
-def until(what, seconds, condition, pause=0.02):
-    """Polls until condition() is true, and gives what it returned."""
-    end = time.monotonic() + seconds
-    while True:
-        result = condition()
-        if result:
-            return result
-        demand(time.monotonic() < end, f"{what}: not within {seconds} s")
-        time.sleep(pause)
-
-
-def checked(result):
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def die_with_parent():
-    checked(libc.prctl(1, signal.SIGKILL, 0, 0, 0))  # PR_SET_PDEATHSIG
-
-
-def new_network():
-    """This process goes to a network namespace that was not there before."""
-    checked(libc.unshare(0x40000000))  # CLONE_NEWNET
-    sh("ip", "link", "set", "lo", "up")
-    sysctl("net/ipv6/conf/all/disable_ipv6", 1)  # no neighbour discovery in the captures
-    sysctl("net/ipv6/conf/default/disable_ipv6", 1)
-
-
-def go_to_network(descriptor):
-    checked(libc.setns(descriptor, 0x40000000))
-
-
-def this_network():
-    return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def sh(*words, seconds=10):
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=seconds)
-    demand(done.returncode == 0, f"{' '.join(map(str, words))}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout
-
-
-def sysctl(name, value):
-    # Opened in the namespace, so it is the namespace's.
-    Path("/proc/sys", name).write_text(f"{value}\n")
-
-
-def many_files():
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
 
 class World:
     """What a case is given."""
@@ -97,24 +28,23 @@ class World:
         self.build = Path(build).resolve()
         self.directory = Path(directory)
         self.options = options
-        self.capture = None  # this, and who computed the checksums in it, is for run.py's look at it afterwards
-        self.mac = ""
-        self.by_driver = False
+        self.capture = None  # for run.py's look at it afterwards
 
     @property
     def program(self):
         return str(self.build / "apps/millrace-echo")
 
-    def echo(self, *flags, frames=20000, capture=True):
-        return Echo(self, flags, frames if capture else 0)
+    def echo(self, *flags, capture=True, only_millrace=False):
+        """A capture has to show something: not for a case in which nothing is sent."""
+        return Echo(self, flags, capture, only_millrace)
 
 
 class Echo:
     """A running millrace-echo; the kernel's side of its tap has its address. Its end is part of every case."""
 
-    def __init__(self, world, flags, frames):
-        self.world, self.flags, self.frames = world, list(flags), frames
-        self.process = self.dump = self.interrupted = None
+    def __init__(self, world, flags, capture, only_millrace):
+        self.world, self.flags, self.capture, self.only_millrace = world, list(flags), capture, only_millrace
+        self.process = self.capturing = self.interrupted = None
         self.output = ""
         # Two suites side by side should not poll on one CPU.
         cpus = sorted(os.sched_getaffinity(0))
@@ -132,9 +62,10 @@ class Echo:
         try:
             if kind is None and self.interrupted is None:
                 self.stop()
-            self.end_capture()
         finally:
             self.kill()
+            if self.capturing is not None:
+                self.capturing.end()
 
     def start(self):
         self.process = subprocess.Popen(
@@ -142,58 +73,20 @@ class Echo:
              str(self.cpu), *self.flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         os.set_blocking(self.process.stdout.fileno(), False)
-        self.wait_for("listening on", 20)
+        wait_for_output("millrace-echo", self.process, self.read, self.process.stdout, "listening on", 20)
         mac = re.search(r"MAC ([0-9a-f:]{17})", self.output)
         demand(mac, f"no MAC in the banner: {self.output}")
-        self.mac = self.world.mac = mac[1]
-        self.world.by_driver = "tx TCP hardware" in self.output
+        self.mac = mac[1]
         sh("ip", "address", "add", f"{KERNEL}/24", "dev", TAP)
-        if self.frames:
-            self.start_capture()
+        if self.capture:
+            self.world.capture = self.world.directory / "capture.pcap"
+            self.capturing = start_capture(TAP, self.world.capture, self.mac if self.only_millrace else None)
 
     def read(self):
         data = self.process.stdout.read()
         if data:
             self.output += data.decode(errors="replace")
         return self.output
-
-    def wait_for(self, text, seconds):
-        def seen():
-            if text in self.read():
-                return True
-            demand(self.process.poll() is None, f"millrace-echo ended with {self.process.returncode}: {self.read()}")
-            return False
-
-        until(f"'{text}' in the output of millrace-echo", seconds, seen)
-
-    def start_capture(self):
-        path = self.world.directory / "capture.pcap"
-        # Whole frames, since checksums are verified; so many of them at most.
-        self.dump = subprocess.Popen(
-            ["tcpdump", "-i", TAP, "-Z", "root", "-U", "-n", "-s", "0", "-B", "16384", "-c", str(self.frames), "-w",
-             str(path)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
-        os.set_blocking(self.dump.stderr.fileno(), False)
-        said = b""
-
-        def listens():
-            nonlocal said
-            said += self.dump.stderr.read() or b""
-            demand(self.dump.poll() is None, f"tcpdump: {said.decode()}")
-            return b"listening on" in said
-
-        until("tcpdump", 10, listens)
-        self.world.capture = path
-
-    def end_capture(self):
-        if self.dump is None:
-            return
-        if self.dump.poll() is None:
-            self.dump.send_signal(signal.SIGINT)
-        try:
-            self.dump.wait(10)
-        except subprocess.TimeoutExpired:
-            raise Failure("tcpdump does not end") from None
 
     def interrupt(self, number=signal.SIGINT):
         self.interrupted = time.monotonic()
@@ -216,10 +109,9 @@ class Echo:
         self.ended()
 
     def kill(self):
-        for process in (self.process, self.dump):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
@@ -262,9 +154,7 @@ class Watch:
     """Sees the tap's frames as they pass: for cases that wait for one, or judge a whole exchange."""
 
     def __init__(self):
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
-        self.socket.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
-        self.socket.bind((TAP, 3))
+        self.socket = frames_of(TAP, outgoing=True)
         self.seen = []
 
     def __enter__(self):
@@ -278,12 +168,10 @@ class Watch:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.socket], [], [], left)[0]:
                 return None
-            try:
-                frame, address = self.socket.recvfrom(65536)
-            except OSError as error:
-                if error.errno != errno.ENETDOWN:  # said once when the tap goes; what was seen before is still there
-                    raise
+            got = receive_frame(self.socket)
+            if got is None:
                 continue
+            frame, address = got
             if frame[12:14] != b"\x08\x00" or frame[23] != 6:
                 continue
             total = struct.unpack("!H", frame[16:18])[0]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A network between the kernel and Millrace: a router, and what becomes of frames on the way."""
+import os
+
+from clients import exchange, one_round_trip
+from middlebox import Faults, Middlebox
+from registry import case
+from system import demand, go_to_network, new_network, sh, sysctl, this_network
+from world import KERNEL, TAP
+
+MB = 1 << 20
+
+
+def routed():
+    """The case goes to a second namespace, from which Millrace is one router away: what is lost there is lost on the
+    network, while what a host's own OUTPUT drops is known to its TCP. Gives the way back to the first one."""
+    router = this_network()
+    sysctl("net/ipv4/ip_forward", 1)
+    new_network()
+    client = this_network()
+    sh("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
+    sh("ip", "link", "set", "veth1", "netns", f"/proc/{os.getpid()}/fd/{router}")
+    sh("ip", "address", "add", "10.8.0.2/24", "dev", "veth0")
+    sh("ip", "link", "set", "veth0", "up")
+    go_to_network(router)
+    sh("ip", "address", "add", "10.8.0.1/24", "dev", "veth1")
+    sh("ip", "link", "set", "veth1", "up")
+    go_to_network(client)
+    sh("ip", "route", "add", "default", "via", "10.8.0.1")
+    return router, client
+
+
+def lossy(world, percent, count, size, seconds):
+    with world.echo("--gateway", KERNEL):
+        router, client = routed()
+        one_round_trip()
+        go_to_network(router)
+        for way in ("-i", "-o"):
+            sh("iptables", "-A", "FORWARD", way, TAP, "-m", "statistic", "--mode", "random", "--probability",
+               percent / 100, "-j", "DROP")
+        go_to_network(client)
+        exchange(count, size, seconds)
+        go_to_network(router)
+        dropped = [int(line.split()[0]) for line in
+                   sh("iptables", "-L", "FORWARD", "-n", "-v", "-x").splitlines()[2:]]
+        demand(len(dropped) == 2 and min(dropped) > 0, f"nothing was lost: {dropped}")
+
+
+@case("loss: 5 % each way, 20 clients, 1 MB each", seconds=180)
+def loss(world):
+    lossy(world, 5, 20, MB, 160)
+
+
+@case("loss: 20 % each way, 10 clients, 20 KB each", seconds=180)
+def heavy_loss(world):
+    lossy(world, 20, 10, 20000, 160)
+
+
+@case("a router away: 4 clients, 1 MB each")
+def gateway(world):
+    with world.echo("--gateway", KERNEL):
+        routed()
+        exchange(4, MB, 30)
+
+
+def faulty(world, faults, count, size):
+    # Only what Millrace sent is captured: that must be right, whatever becomes of it.
+    with world.echo(only_millrace=faults.corrupted > 0), Middlebox(faults):
+        exchange(count, size, 100)
+
+
+FAULTS = {
+    "a network of its own: nothing happens": Faults(),
+    "reordering: one frame in ten comes late": Faults(late=100),
+    "reordering: every other frame comes late": Faults(late=500),
+    "repetition: one frame in ten comes twice": Faults(repeated=100),
+    "corruption: one frame in fifty has a wrong bit": Faults(corrupted=20),
+    "loss, repetition, reordering and corruption": Faults(lost=10, repeated=20, late=50, corrupted=10),
+}
+for name, kinds in FAULTS.items():
+    case(f"{name}: 8 clients, 500 KB each", seconds=120)(
+        lambda world, faults=kinds: faulty(world, faults, 8, 500000))

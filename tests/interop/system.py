@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the cases ask of the system: processes, network namespaces, and waiting with a limit."""
+import ctypes
+import os
+import resource
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Failure(Exception):
+    """What a case found to be wrong, in one line."""
+
+
+class Skip(Exception):
+    """Why a case cannot be run here."""
+
+
+def demand(holds, otherwise):
+    if not holds:
+        raise Failure(otherwise)
+
+
+def until(what, seconds, condition, pause=0.02):
+    """Polls until condition() is true, and gives what it returned."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        demand(time.monotonic() < end, f"{what}: not within {seconds} s")
+        time.sleep(pause)
+
+
+def wait_for_output(name, process, read, stream, text, seconds):
+    """Until `text` is in what read() has collected from the stream."""
+    end = time.monotonic() + seconds
+    while text not in read():
+        left = end - time.monotonic()
+        demand(left > 0, f"'{text}' in the output of {name}: not within {seconds} s")
+        demand(process.poll() is None, f"{name} ended with {process.returncode}: {read()}")
+        select.select([stream], [], [], min(left, 0.5))
+
+
+def checked(result):
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def die_with_parent():
+    checked(libc.prctl(1, signal.SIGKILL, 0, 0, 0))  # PR_SET_PDEATHSIG
+
+
+def new_network():
+    """This process goes to a network namespace that was not there before."""
+    checked(libc.unshare(0x40000000))  # CLONE_NEWNET
+    sh("ip", "link", "set", "lo", "up")
+    sysctl("net/ipv6/conf/all/disable_ipv6", 1)  # no neighbour discovery in the captures
+    sysctl("net/ipv6/conf/default/disable_ipv6", 1)
+
+
+def go_to_network(descriptor):
+    checked(libc.setns(descriptor, 0x40000000))
+
+
+def this_network():
+    return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def sh(*words, seconds=10):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=seconds)
+    demand(done.returncode == 0, f"{' '.join(map(str, words))}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def sysctl(name, value):
+    # Opened in the namespace, so it is the namespace's.
+    Path("/proc/sys", name).write_text(f"{value}\n")
+
+
+def many_files():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
