@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A connection's slot from OPEN to the last event, and the TIME-WAIT record that follows it.
 #include "stack/internals.h"
+#include "tcp/flight.h"
 #include "tcp/reassembly.h"
 #include "tcp/reset.h"
 #include "tcp/rtt.h"
@@ -37,6 +38,7 @@ void retire(Stack& s, Tcb& tcb, Event::Reason reason) {
   tcp::Context& cx = s.cx;
   tcp::set_state(tcb, State::closed);
   cx.count(Count::closed);
+  tcp::flight_drop(cx, tcb);
   tcp::drop_send_queue(cx, tcb);
   tcp::drop_out_of_order(cx, tcb);
   if (reason != Event::finished || tcb.is(tcp::app_closed)) tcp::drop_received(cx, tcb);
@@ -52,7 +54,7 @@ void retire(Stack& s, Tcb& tcb, Event::Reason reason) {
   --s.neighbors[tcb.neighbor].users;
   tcb.acks_due = 0;
   tcb.reason = reason;
-  tcb.clear(tcp::send_syn | tcp::resend_una | tcp::probe_due | tcp::keepalive_due);
+  tcb.clear(tcp::send_syn | tcp::resend_first | tcp::probe_due | tcp::tail_probe_due | tcp::keepalive_due);
   tcb.pending &= tcp::pend_opened | tcp::pend_text | tcp::pend_peer_closed;
   if (reason != Event::finished || tcb.is(tcp::app_closed)) tcb.pending &= tcp::pend_opened;
   cx.tell(tcb, tcp::pend_closed);

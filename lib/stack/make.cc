@@ -17,6 +17,7 @@ SipKey derived(const SipKey& secret, uint64_t purpose) {
 void lay_out(Stack& s, const Config& c, Region& region, Instant now) {
   s.cx.tcbs.init(region, c.max_connections);
   s.cx.nodes.init(region, c.held_limit);
+  s.cx.flights.init(region, c.held_limit);
   s.cx.wheel.init(region, c.max_connections + c.max_half_open, now);
   s.cx.ack_queue.ring = region.take<tcp::AckQueue::Entry>(std::bit_ceil(c.max_connections));
   s.flows.init(region, c.max_connections + c.max_half_open + c.max_time_wait);

@@ -71,7 +71,8 @@ bool promote(Stack& s, uint32_t index, const Segment& seg, Output& out) {
   syn.wnd = record.wnd;
   syn.ts_val = record.ts_recent;
   tcp::take_syn_options(s.cx, *tcb, syn);
-  if (record.sent == 1) tcp::rtt_sample(*tcb, s.cx.params, s.cx.now - record.sent_at);  // RFC6298-3a
+  if (record.ecn) tcb->ecn = tcp::ecn_ok;
+  if (record.sent == 1) tcp::handshake_rtt(s.cx, *tcb, s.cx.now - record.sent_at);  // RFC6298-3a
   uint32_t slot = s.cx.index_of(*tcb);
   s.flows.rename(record.tag, Number::make(Kind::half_open, index), Number::make(Kind::tcb, slot));
   unqueue(s, index);
@@ -131,6 +132,8 @@ void arrives_listen(Stack& s, uint32_t listener_index, const FlowKey& key, uint3
   record.own_wscale = scale_for(s, buffer);
   record.receive_buffer = buffer;
   record.in_use = true;
+  record.ecn = seg.has(wire::ece) && seg.has(wire::cwr) &&  // RFC 3168 6.1.1
+               s.cx.wants_ecn(listener.options.congestion, tcp::EcnMode::passive);
   record.options = seg.options;
   if (!s.cx.params.timestamps) record.options &= static_cast<uint8_t>(~wire::opt_timestamps);
   if (!s.cx.params.sack) record.options &= static_cast<uint8_t>(~wire::opt_sack_permitted);
@@ -204,7 +207,7 @@ void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission) {
   wire::TxSegment& tx = emission.segments->push();
   --emission.room;
   tx = wire::TxSegment{};
-  tx.flags = wire::syn | wire::ack;
+  tx.flags = static_cast<uint8_t>(wire::syn | wire::ack | (record.ecn ? wire::ece : 0));
   tx.destination = s.neighbors[record.neighbor].mac;
   tx.local = record.key.local;
   tx.remote = record.key.remote;

@@ -38,8 +38,8 @@ bool check_timestamps(Context& cx, Tcb& tcb, const Segment& seg) {
     cx.count(Count::drop_no_timestamp);
     return false;
   }
-  constexpr Duration outdated = seconds(24 * 86400);  // RFC7323-5.5: TS.Recent says nothing any more
-  if (static_cast<int32_t>(seg.ts_val - tcb.rcv.ts_recent) < 0 && cx.now - tcb.ts_recent_at < outdated) {
+  constexpr uint32_t outdated = 24 * 86400;  // RFC7323-5.5: TS.Recent says nothing any more
+  if (static_cast<int32_t>(seg.ts_val - tcb.rcv.ts_recent) < 0 && cx.now.s() - tcb.ts_recent_s < outdated) {
     cx.count(Count::paws_rejected);  // RFC7323-5.3R1
     challenge_ack(cx, tcb);
     return false;
@@ -113,7 +113,7 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     }
     tcb.snd.una = tcb.iss + 1;
     tcb.snd.nxt = wire::later(tcb.snd.nxt, tcb.snd.una);
-    tcb.clear(send_syn | timing);
+    tcb.clear(send_syn);
     establish(cx, tcb);
     tcb.snd.wl1 = seg.seq - 1;  // so that this segment's window counts
     outcome.established = true;
@@ -134,14 +134,19 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     }
     cx.want_output(tcb);
   }
-  if (after(seg.ack, tcb.snd.una)) {
-    new_ack(cx, tcb, seg);
+  bool duplicate = is_duplicate_ack(tcb, seg, wnd_before);
+  uint32_t flight = tcb.flight();
+  uint32_t acked = after(seg.ack, tcb.snd.una) ? distance(tcb.snd.una, seg.ack) : 0;
+  Delivered told{seg};
+  if (seg.sack_count > 0 && tcb.is(sack_ok)) take_sacks(cx, tcb, seg, told);
+  if (acked > 0) {
+    new_ack(cx, tcb, seg, told);
     outcome.forward_progress = true;
-  } else if (is_duplicate_ack(tcb, seg, wnd_before)) {
-    duplicate_ack(cx, tcb);
   } else if (tcb.snd.wnd > wnd_before) {
     cx.want_output(tcb);
   }
+  if (acked > 0 || duplicate || seg.sack_count > 0) recovery_ack(cx, tcb, told, acked, flight, duplicate);
+  if (acked > 0 && !tcb.is(in_recovery | in_loss) && after(seg.ack, tcb.recover)) tcb.recover = seg.ack - 1;
   bool fin_acked = tcb.is(fin_sent) && tcb.snd.una == tcb.end + 1;
   if (fin_acked && tcb.state == State::fin_wait_1) {
     set_state(tcb, State::fin_wait_2);

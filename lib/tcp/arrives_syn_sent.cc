@@ -26,7 +26,7 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
   if (syn.options & wire::opt_timestamps && cx.params.timestamps) {
     tcb.set(ts_ok);
     tcb.rcv.ts_recent = syn.ts_val;
-    tcb.ts_recent_at = cx.now;
+    tcb.ts_recent_s = cx.now.s();
   }
   if (syn.options & wire::opt_sack_permitted && cx.params.sack) tcb.set(sack_ok);
   // RFC9293-MUST-16: what the peer takes, what our link carries, less the options that every segment has
@@ -39,6 +39,7 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
   tcb.max_wnd = syn.wnd;
   tcb.snd.wl1 = syn.seq;
   tcb.snd.wl2 = tcb.snd.una;
+  tcb.ecn_recover = tcb.iss;
 }
 
 void establish(Context& cx, Tcb& tcb) {
@@ -47,8 +48,11 @@ void establish(Context& cx, Tcb& tcb) {
   tcb.backoff = tcb.timeouts = 0;
   tcb.recover = tcb.iss;  // RFC6582-3.2.1
   tcb.dup_acks = 0;
-  tcb.last_sent = cx.now;
-  cc_init(tcb, cx.params);  // RFC5681-3.1c: neither the SYN,ACK nor its ACK has grown anything
+  tcb.first.sent_at = cx.now;
+  tcb.first.seq = tcb.first.end = tcb.snd.nxt;
+  tcb.rtt.next = tcb.snd.nxt;
+  tcb.rack.fack = tcb.rack.end = tcb.rack.dsack_round = tcb.snd.nxt;
+  cc_init(cx, tcb);  // RFC5681-3.1c: neither the SYN,ACK nor its ACK has grown anything
   // RFC6298-5.7: a SYN had to be sent again, so nothing is known of the round trip
   if (tcb.rtt.srtt == 0 && tcb.syn_sent_count > 1)
     tcb.rtt.rto = std::max<uint32_t>(tcb.rtt.rto, static_cast<uint32_t>(seconds(3).us()));
@@ -89,6 +93,9 @@ Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
     return outcome;
   }
   tcb.snd.una = acceptable_ack ? seg.ack : tcb.snd.una;
+  // RFC 3168 6.1.1: ECE alone agrees to what our SYN asked for
+  bool agreed = (tcb.ecn & ecn_asked) && seg.has(wire::ece) && !seg.has(wire::cwr) && acceptable_ack;
+  tcb.ecn = agreed ? ecn_ok : 0;
   take_syn_options(cx, tcb, seg);
   if (!acceptable_ack) {  // simultaneous open (RFC9293-MUST-10): our SYN goes out again, with the ACK
     set_state(tcb, State::syn_received);
@@ -96,10 +103,7 @@ Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
     cx.want_output(tcb);
     return outcome;
   }
-  if (tcb.is(timing)) {  // RFC6298-3a: not if the SYN was sent more than once
-    tcb.clear(timing);
-    rtt_sample(tcb, cx.params, cx.now - tcb.timed_at);
-  }
+  if (tcb.syn_sent_count == 1) handshake_rtt(cx, tcb, cx.now - tcb.first.sent_at);  // RFC6298-3a
   tcb.snd.nxt = wire::later(tcb.snd.nxt, tcb.snd.una);
   establish(cx, tcb);
   cx.ack_now(tcb);

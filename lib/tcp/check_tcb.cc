@@ -37,6 +37,28 @@ const char* check_chains(const Context& cx, const Tcb& tcb) {
   return nullptr;
 }
 
+const char* check_flight(const Context& cx, const Tcb& tcb) {
+  if (tcb.first.seq == tcb.first.end) return tcb.snd.una == tcb.snd.nxt ? nullptr : "what is in flight has a record";
+  Seq at = tcb.snd.una;
+  uint32_t sacked = 0, lost = 0, last = no_index;
+  for (const Flight* f = &tcb.first; f != nullptr; f = f->next == no_index ? nullptr : &cx.flights[f->next]) {
+    if (f->seq != at || !before(f->seq, f->end)) return "flight records adjoin";
+    if (before(f->seq, tcb.end)) {
+      if (f->node == no_index) return "a flight record has a node";
+      const Node& node = cx.nodes[f->node];
+      if (before(f->seq, node.seq) || before_eq(node.seq + node.slice.length, f->seq)) return "... that holds its text";
+    }
+    if (f->state == Flight::sacked) sacked += f->length();
+    if (f->state == Flight::lost) lost += f->length();
+    if (f->next != no_index) last = f->next;
+    at = f->end;
+  }
+  if (at != tcb.snd.nxt) return "flight records end at SND.NXT";
+  if (last != tcb.flight_tail) return "the flight's tail is its last record";
+  if (sacked != tcb.sacked || sacked + lost != tcb.absent) return "SACKed and lost are counted";
+  return nullptr;
+}
+
 }  // namespace
 
 const char* check_tcb(const Context& cx, const Tcb& tcb) {
@@ -52,7 +74,8 @@ const char* check_tcb(const Context& cx, const Tcb& tcb) {
     if (tcb.cwnd < 1) return "cwnd is never zero";
   }
   if (tcb.timer != Tcb::Timer::none && tcb.wheel_at > tcb.timer_at) return "the wheel looks before the timer is due";
-  return check_chains(cx, tcb);
+  const char* wrong = in(tcb.state, synchronized) ? check_flight(cx, tcb) : nullptr;
+  return wrong != nullptr ? wrong : check_chains(cx, tcb);
 }
 
 }  // namespace millrace::tcp

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RFC 5681 (RFC9293-MUST-19) with byte counting (RFC 3465, L = 2), and the fixed window of Congestion::none.
+// Which algorithm answers (RFC9293-MAY-18), and RFC 5681 (RFC9293-MUST-19) with byte counting (RFC 3465, L = 2) as the plainest of them.
+// Congestion::none keeps a fixed window.
 #include "tcp/congestion.h"
 
 namespace millrace::tcp {
@@ -11,31 +12,23 @@ uint32_t initial_window(const Tcb& tcb, const Params& p) {
   return p.initial_window * uint32_t{tcb.mss};
 }
 
-// RFC5681-3.1i: half of what is in flight, at least two segments.
-uint32_t half_flight(const Tcb& tcb, wire::Seq highest) {
-  return std::max(wire::distance(tcb.snd.una, highest) / 2, 2u * tcb.mss);
-}
-
 }  // namespace
 
-void cc_init(Tcb& tcb, const Params& p) {
-  tcb.cwnd = tcb.congestion == Congestion::none ? p.fixed_window : initial_window(tcb, p);
+void cc_init(Context& cx, Tcb& tcb) {
+  tcb.cwnd = tcb.congestion == Congestion::none ? cx.params.fixed_window : initial_window(tcb, cx.params);
   tcb.ssthresh = 0x7fffffff;  // RFC5681-3.1f
   tcb.cc_acked = 0;
+  tcb.cubic = {};
+  hystart_init(tcb);
+  if (tcb.congestion == Congestion::dctcp) dctcp_init(tcb);
 }
 
-void cc_acked(Tcb& tcb, uint32_t bytes, uint32_t flight) {
-  if (tcb.congestion == Congestion::none) return;
+void reno_acked(Tcb& tcb, uint32_t bytes, uint32_t flight) {
+  if (!window_limited(tcb, flight)) return;
   if (tcb.cwnd < tcb.ssthresh) {
-    // A window that was not used says nothing about the path: it does not grow.
-    if (flight * 2 < tcb.cwnd) return;
-    // RFC5681-3.1g. L = 2, but while a timeout's data comes in once more an ACK may cover what had arrived the first
-    // time: L = 1 (RFC 3465 2.3).
-    uint32_t l = wire::before(tcb.snd.una, tcb.recover) ? 1 : 2;
-    tcb.cwnd += std::min(bytes, l * tcb.mss);
+    tcb.cwnd += slow_start_growth(tcb, bytes, 2);
     return;
   }
-  if (flight + tcb.mss < tcb.cwnd) return;
   // RFC5681-3.1h: one segment for each window of bytes acknowledged
   tcb.cc_acked += bytes;
   if (tcb.cc_acked >= tcb.cwnd) {
@@ -44,22 +37,53 @@ void cc_acked(Tcb& tcb, uint32_t bytes, uint32_t flight) {
   }
 }
 
-void cc_lost(Tcb& tcb) {
+void cc_acked(Context& cx, Tcb& tcb, const Acked& a) {
+  switch (tcb.congestion) {
+    case Congestion::cubic: cubic_acked(cx, tcb, a); break;
+    case Congestion::newreno: reno_acked(tcb, a.bytes, a.flight); break;
+    case Congestion::dctcp: dctcp_acked(tcb, a); break;
+    case Congestion::none: break;
+  }
+}
+
+void cc_lost(Tcb& tcb, uint32_t flight) {
   if (tcb.congestion == Congestion::none) return;
-  tcb.ssthresh = half_flight(tcb, tcb.dup_max);  // RFC5681-3.2.2: without what limited transmit has sent
   tcb.cc_acked = 0;
+  if (tcb.congestion == Congestion::cubic)
+    cubic_lost(tcb, flight);
+  else
+    tcb.ssthresh = std::max(flight / 2, 2u * tcb.mss);  // RFC5681-3.1i
+}
+
+void cc_ecn(Tcb& tcb) {
+  if (tcb.congestion == Congestion::none || tcb.congestion == Congestion::dctcp) return;
+  cc_lost(tcb, tcb.flight());
+  // RFC9438-4.6c: down to one segment, which ssthresh alone does not allow
+  tcb.cwnd = tcb.cwnd <= 2u * tcb.mss ? tcb.mss : std::min(tcb.cwnd, tcb.ssthresh);
 }
 
 void cc_timeout(Tcb& tcb, bool first) {
   if (tcb.congestion == Congestion::none) return;
-  if (first) tcb.ssthresh = half_flight(tcb, tcb.snd.max);
+  // RFC5681-4.3b: what a retransmission that is lost costs comes on top; what limited transmit has sent does not count
+  uint32_t flight = tcb.is(in_recovery) ? std::min(tcb.flight(), tcb.ssthresh) : tcb.flight();
+  if (first) cc_lost(tcb, flight);
   tcb.cwnd = tcb.mss;  // RFC5681-3.1j
   tcb.cc_acked = 0;
+  if (tcb.congestion == Congestion::cubic) cubic_timeout(tcb);
+}
+
+void cc_undone(Tcb& tcb) {
+  tcb.cc_acked = 0;
+  if (tcb.congestion == Congestion::cubic) cubic_restart(tcb);  // RFC9438-4.9
 }
 
 void cc_idle(Tcb& tcb, const Params& p) {
   if (tcb.congestion == Congestion::none) return;
-  tcb.cwnd = std::min(tcb.cwnd, initial_window(tcb, p));  // RFC5681-4.1
+  uint32_t restart = std::min(tcb.cwnd, initial_window(tcb, p));  // RFC5681-4.1
+  if (restart == tcb.cwnd) return;
+  tcb.ssthresh = std::max(tcb.ssthresh, tcb.cwnd / 4 * 3);  // the way back is quick (RFC 2861)
+  tcb.cwnd = restart;
+  cubic_restart(tcb);
 }
 
 }  // namespace millrace::tcp

@@ -40,6 +40,7 @@ struct Context {
   Params params;
   Pool<Tcb> tcbs;
   Pool<Node> nodes;
+  Pool<Flight> flights;
   timer::Wheel wheel;
   ReadyList ready_small;  // ACKs and answers below one MSS: first
   ReadyList ready_bulk;   // the rest, round robin
@@ -126,6 +127,10 @@ struct Context {
   }
   // A received packet is held no more.
   void uncharge(uint32_t origin, uint32_t bytes);
+
+  bool wants_ecn(Congestion congestion, EcnMode at_least) const {
+    return congestion == Congestion::dctcp || params.ecn >= at_least;
+  }
 
   // RFC9293-MUST-27: configurable, for all and for one.
   Duration keepalive_time(const Tcb& tcb) const {

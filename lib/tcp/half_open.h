@@ -31,6 +31,7 @@ struct alignas(64) HalfOpen {
   uint8_t sent = 0;         // SYN,ACKs
   enum class Queue : uint8_t { none, ready, wait } queue = Queue::none;
   bool in_use = false;
+  bool ecn = false;         // the SYN asked for it, and we agree
   uint32_t receive_buffer = 0;
 };
 

@@ -1,75 +1,121 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What recovery with and without SACK have in common: the timer, the timeout, and its undoing.
 #include "tcp/loss.h"
 
 #include "tcp/congestion.h"
-#include "tcp/send_queue.h"
+#include "tcp/rtt.h"
 
 namespace millrace::tcp {
 
-using wire::after;
 using wire::after_eq;
 using wire::distance;
 
-namespace {
-
-// What `none` keeps is its fixed window: recovery only resends.
-void set_cwnd(Tcb& tcb, uint32_t cwnd) {
-  if (tcb.congestion != Congestion::none) tcb.cwnd = cwnd;
+void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint32_t flight_before,
+                  bool duplicate) {
+  tcb.delivered += told.bytes;
+  if (tcb.is(in_recovery | in_loss)) {
+    if (acked > 0 && tcb.undo.acks < 255) ++tcb.undo.acks;
+    if (duplicate && tcb.is(in_loss) && tcb.undo.acks < 2) {  // RFC 5682 step 2a, 3a: the loss was one
+      if (tcb.undo.acks == 1) tcb.cwnd = std::max<uint32_t>(tcb.cwnd, 3u * tcb.mss);
+      tcb.undo.acks = 255;
+    }
+    if (try_undo(cx, tcb, told, acked)) cx.want_output(tcb);
+  }
+  if (tcb.is(sack_ok))
+    rack_ack(cx, tcb, told, acked, flight_before);
+  else
+    newreno_ack(cx, tcb, told, acked, flight_before, duplicate);
 }
 
-void resend_first(Context& cx, Tcb& tcb) {
-  tcb.set(resend_una);
-  cx.want_output(tcb);
+void leave_recovery(Tcb& tcb) {
+  tcb.clear(in_recovery | in_loss | resend_first);
+  tcb.dup_acks = 0;
+  tcb.undo.cwnd = 0;
 }
 
-}  // namespace
-
-void duplicate_ack(Context& cx, Tcb& tcb) {
-  if (tcb.dup_acks == 0) tcb.dup_max = tcb.snd.max;
-  if (tcb.dup_acks < 255) ++tcb.dup_acks;
-  if (tcb.is(in_recovery)) {
-    set_cwnd(tcb, tcb.cwnd + tcb.mss);  // RFC5681-3.2.4: a segment has left the network
-    cx.want_output(tcb);                // RFC5681-3.2.5
-    return;
-  }
-  if (tcb.dup_acks < 3) {
-    cx.want_output(tcb);  // RFC5681-3.2.1: output lets one new segment out for each
-    return;
-  }
-  // RFC6582-3.2.2: not again for what was in flight when the last recovery or timeout began
-  if (tcb.dup_acks != 3 || !after(tcb.snd.una, tcb.recover)) return;
-  cc_lost(tcb);  // RFC5681-3.2.2
-  tcb.recover = tcb.snd.max;
-  tcb.set(in_recovery);
-  set_cwnd(tcb, tcb.ssthresh + 3u * tcb.mss);  // RFC5681-3.2.3
-  cx.count(Count::fast_retransmits);
-  resend_first(cx, tcb);
+void save_for_undo(Tcb& tcb) {
+  tcb.undo = {tcb.cwnd, tcb.ssthresh, 0, 0, 0};
 }
 
-void ack_in_recovery(Context& cx, Tcb& tcb, uint32_t bytes) {
-  if (after_eq(tcb.snd.una, tcb.recover)) {  // RFC6582-3.2.3F, RFC5681-3.2.6
-    uint32_t flight = distance(tcb.snd.una, tcb.snd.max);
-    set_cwnd(tcb, std::min(tcb.ssthresh, std::max<uint32_t>(flight, tcb.mss) + tcb.mss));
-    tcb.clear(in_recovery);
-    tcb.dup_acks = 0;
-    return;
+void note_resent(Context& cx, Tcb& tcb, uint32_t bytes) {
+  cx.count(Count::retransmitted);
+  if (tcb.undo.resent == 0 && tcb.undo.ts == 0) tcb.undo.ts = cx.ts_now(tcb);
+  tcb.undo.resent += bytes;
+  tcb.prr.out += bytes;
+}
+
+bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked) {
+  auto& undo = tcb.undo;
+  if (undo.cwnd == 0 || undo.resent == 0) return false;
+  // RFC 3522: what was acknowledged had arrived before it was sent again.
+  bool eifel = acked > 0 && tcb.is(ts_ok) && static_cast<int32_t>(told.by->ts_ecr - undo.ts) < 0;
+  // RFC 5682 step 3b, RFC 2883: never sent again, and arrived; or: all that was sent again arrived twice
+  bool frto = cx.params.frto && tcb.is(in_loss) && undo.acks == 2 && told.original && undo.resent <= tcb.mss;
+  bool twice = false;
+  if (told.dsack > 0) {
+    undo.resent -= std::min(undo.resent, told.dsack);
+    twice = undo.resent == 0;
   }
-  // RFC6582-3.2.3P: the next hole; cwnd deflates by what has left, less the segment that goes out
-  uint32_t cwnd = tcb.cwnd > bytes ? tcb.cwnd - bytes : 0;
-  if (bytes >= tcb.mss) cwnd += tcb.mss;
-  set_cwnd(tcb, std::max<uint32_t>(cwnd, tcb.mss));
-  resend_first(cx, tcb);
+  if (!eifel && !frto && !twice) return false;
+  cx.count(Count::recoveries_undone);
+  tcb.cwnd = std::max(tcb.cwnd, undo.cwnd);
+  tcb.ssthresh = std::max(tcb.ssthresh, undo.ssthresh);
+  cc_undone(tcb);
+  flight_forget_lost(cx, tcb);
+  leave_recovery(tcb);
+  return true;
+}
+
+bool frto_waits(const Context& cx, const Tcb& tcb) {
+  return cx.params.frto && tcb.is(in_loss) && tcb.undo.acks == 1 && !tcb.is(ts_ok) && tcb.undo.resent <= tcb.mss && tcb.undo.cwnd != 0;
 }
 
 void loss_timeout(Context& cx, Tcb& tcb) {
+  if (!tcb.is(in_recovery | in_loss)) save_for_undo(tcb);
   cc_timeout(tcb, tcb.timeouts == 0);
-  tcb.recover = tcb.snd.max;  // RFC6582-3.2.4
-  tcb.clear(in_recovery | resend_una | timing);
+  // What was SACKed is still there, unless the first is: then the peer has thrown it away (RFC2018-5b, RFC 6675 5.1).
+  if (in_flight(tcb) && tcb.first.state == Flight::sacked) flight_forget_sacked(cx, tcb);
+  // RFC6298-5.4, RFC8985-6.3: the first, and all that were sent too long ago to be still under way (RFC6298-5)
+  uint32_t rtt = tcb.rack.rtt != 0 ? tcb.rack.rtt : tcb.rtt.srtt >> 3;
+  Duration old = microseconds(rtt + rtt / 4);
+  for (Flight* f = in_flight(tcb) ? &tcb.first : nullptr; f != nullptr; f = next(cx, *f))
+    if (f == &tcb.first || f->sent_at + old <= cx.now) flight_lost(cx, tcb, *f, f->length());
+  tcb.clear(in_recovery);
+  tcb.set(in_loss | resend_first);
+  tcb.recover = tcb.snd.max;  // RFC6582-3.2.4, RFC6675-5.1T
   tcb.dup_acks = 0;
-  // RFC6298-5.4: from the earliest on. SND.MAX remembers what had been sent; an ACK beyond skips what arrived.
-  tcb.snd.nxt = tcb.snd.una;
-  seek_next(cx, tcb);
+  tcb.undo.acks = 0;
   cx.want_output(tcb);
+}
+
+// What is left of a timeout that began when the first in flight was sent.
+static Duration rest(const Context& cx, const Tcb& tcb, Duration whole) {
+  Instant at = tcb.first.sent_at + whole;
+  return at > cx.now + milliseconds(1) ? at - cx.now : milliseconds(1);
+}
+
+void start_loss_timer(Context& cx, Tcb& tcb, bool new_text) {
+  Duration rto = current_rto(tcb, cx.params);
+  if (new_text) rto = rest(cx, tcb, rto);
+  // RFC8985-7.2, -7.3a: not in recovery, nothing SACKed, a round trip measured since the last probe
+  bool probe = cx.params.tail_loss_probe && tcb.is(sack_ok) && tcb.rtt.srtt != 0 && tcb.absent == 0 && tcb.backoff == 0 &&
+               !tcb.is(in_recovery | in_loss | probed);
+  if (!probe) {
+    cx.start_timer(tcb, Tcb::Timer::retransmit, rto);
+    return;
+  }
+  Duration pto = microseconds(tcb.rtt.srtt >> 2);
+  // One segment alone: its ACK may be delayed.
+  pto = pto + (tcb.flight() <= tcb.mss ? cx.params.probe_ack_delay : cx.params.probe_margin);
+  cx.start_timer(tcb, Tcb::Timer::probe, std::min(pto, rto));
+}
+
+void resume_loss_timer(Context& cx, Tcb& tcb) {
+  if (!in_flight(tcb)) {
+    cx.stop_timer(tcb);
+    return;
+  }
+  cx.start_timer(tcb, Tcb::Timer::retransmit, rest(cx, tcb, current_rto(tcb, cx.params)));
 }
 
 }  // namespace millrace::tcp

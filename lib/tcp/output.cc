@@ -2,6 +2,8 @@
 #include "tcp/output.h"
 
 #include "tcp/congestion.h"
+#include "tcp/flight.h"
+#include "tcp/loss.h"
 #include "tcp/reassembly.h"
 #include "tcp/rtt.h"
 #include "tcp/send_queue.h"
@@ -55,6 +57,7 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
     tx.ts_val = cx.ts_now(tcb);
     tx.ts_ecr = tcb.rcv.ts_recent;
   }
+  if (tcb.ecn & echo_ce) tx.flags |= wire::ece;
   tx.ack = tcb.rcv.nxt;
   tx.wnd = offer_window(cx, tcb);
   tcb.rcv.last_ack = tcb.rcv.nxt;
@@ -109,6 +112,13 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   bool with_ack = tcb.state == State::syn_received;
   TxSegment& tx = push_segment(cx, tcb, out, static_cast<uint8_t>(wire::syn | (with_ack ? wire::ack : 0)), tcb.iss);
   bool peer_spoke = with_ack;
+  // RFC 3168 6.1.1.1: a network that eats such SYNs gets the next one without
+  if (!peer_spoke && tcb.syn_sent_count == 0 && cx.wants_ecn(tcb.congestion, EcnMode::active)) {
+    tx.flags |= wire::ece | wire::cwr;
+    tcb.ecn = ecn_asked;
+  } else if (!peer_spoke) {
+    tcb.ecn = 0;
+  }
   tx.options = wire::opt_mss;  // always (RFC9293-MUST-14, -SHLD-5, -MAY-3)
   tx.mss = cx.own_mss;
   if (cx.params.timestamps && (!peer_spoke || tcb.is(ts_ok))) tx.options |= wire::opt_timestamps;
@@ -123,45 +133,37 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   tcb.clear(send_syn);
   tcb.snd.nxt = tcb.iss + 1;
   tcb.snd.max = tcb.snd.nxt;
-  if (tcb.syn_sent_count++ == 0) {
-    tcb.set(timing);
-    tcb.rtt.timed_seq = tcb.snd.nxt;
-    tcb.timed_at = cx.now;
-  } else {
-    tcb.clear(timing);
-    cx.count(Count::retransmitted);
-  }
+  tcb.first.sent_at = cx.now;
+  if (tcb.syn_sent_count++ > 0) cx.count(Count::retransmitted);
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
 }
 
-// Fast retransmit, NewReno's next hole: the first unacknowledged segment, whole even if the peer has shrunk its window
-// since (RFC9293-MAY-7, RFC7323-2.4.4).
-void emit_first_again(Context& cx, Tcb& tcb, Emission& out) {
-  tcb.clear(resend_una | timing);  // RFC6298-3a
-  if (tcb.snd.una == tcb.snd.max) return;
-  uint32_t from = tcb.send_head;
-  // Nothing new goes along: SND.MAX would not know of it.
-  Seq sent_text = wire::earlier(tcb.snd.max, tcb.end);
-  uint32_t len = before(tcb.snd.una, sent_text) ? std::min<uint32_t>(tcb.mss, distance(tcb.snd.una, sent_text)) : 0;
-  emit_text(cx, tcb, out, from, tcb.snd.una, len, tcb.is(fin_sent));
-  cx.count(Count::retransmitted);
-  cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
+// Text and FIN of [seq, end), which begins in `node`; fewer if a segment cannot name them all.
+uint32_t emit_again(Context& cx, Tcb& tcb, Emission& out, uint32_t node, Seq seq, Seq end) {
+  bool fin = after(end, tcb.end);
+  uint32_t len = before(seq, tcb.end) ? distance(seq, wire::earlier(end, tcb.end)) : 0;
+  return emit_text(cx, tcb, out, node, seq, len, fin);
 }
 
-// One octet (or the FIN) into a closed window (RFC9293-MUST-36). SND.NXT stays: what the peer does not take is sent
-// again when the window opens. A window that is open, but too little for the silly-window rule, is filled: the override
-// of RFC 9293 3.8.6.2.1, after which the retransmission timer waits.
+// One octet (or the FIN) into a closed window (RFC9293-MUST-36): the first that is not acknowledged. SND.NXT stays: what
+// the peer does not take is sent again when the window opens. A window that is open, but too little for the silly-window
+// rule, is filled: the override of RFC 9293 3.8.6.2.1, after which the retransmission timer waits.
 void emit_window_probe(Context& cx, Tcb& tcb, Emission& out) {
   tcb.clear(probe_due);
+  cx.count(Count::window_probes_sent);
+  if (in_flight(tcb)) {  // the window was shut over what is in flight
+    emit_again(cx, tcb, out, tcb.first.node, tcb.snd.una, tcb.snd.una + 1);
+    return;
+  }
   if (tcb.unsent() == 0) return;
-  bool closed = tcb.snd.wnd == 0;
   uint32_t from = tcb.send_next;
   uint32_t unsent = before(tcb.snd.nxt, tcb.end) ? distance(tcb.snd.nxt, tcb.end) : 0;
   uint32_t len = std::min({unsent, std::max(tcb.snd.wnd, 1u), uint32_t{tcb.mss}});
-  uint32_t used = emit_text(cx, tcb, out, from, tcb.snd.nxt, len, tcb.is(fin_queued) && len == unsent && (len == 0 || tcb.snd.wnd > len));
+  bool fin = tcb.is(fin_queued) && len == unsent && (len == 0 || tcb.snd.wnd > len);
+  uint32_t used = emit_text(cx, tcb, out, from, tcb.snd.nxt, len, fin);
   tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt + used);
-  cx.count(Count::window_probes_sent);
-  if (closed) return;
+  if (tcb.snd.wnd == 0) return;
+  flight_sent(cx, tcb, tcb.snd.nxt, tcb.snd.nxt + used, tcb.send_next);
   tcb.snd.nxt += used;
   tcb.send_next = from;
   cx.stop_timer(tcb);
@@ -186,7 +188,20 @@ struct Decision {
   bool fin = false;
 };
 
-// May the next segment leave now, and how long is it?
+// What counts against cwnd. Without SACK fast recovery inflates cwnd by what has left instead (RFC5681-3.2.4).
+uint32_t in_network(const Tcb& tcb) { return tcb.is(sack_ok | in_loss) ? tcb.pipe() : tcb.flight(); }
+
+// How much cwnd allows now.
+uint32_t allowance(const Tcb& tcb) {
+  // RFC5681-3.2.1, RFC 3042: one new segment for each of the first two duplicates; with SACK the pipe shrinks by itself
+  // (RFC6675-5.3)
+  uint32_t limited = tcb.is(in_recovery | in_loss | sack_ok) ? 0 : std::min<uint32_t>(tcb.dup_acks, 2) * tcb.mss;
+  uint32_t cwnd = tcb.cwnd + limited;
+  uint32_t used = in_network(tcb);
+  return cwnd > used ? cwnd - used : 0;
+}
+
+// May the next new segment leave now, and how long is it?
 // `cut`: the one before was cut short for having too many slices; what is left of it waits for nothing.
 Decision decide(const Tcb& tcb, bool cut) {
   Decision d;
@@ -194,14 +209,9 @@ Decision decide(const Tcb& tcb, bool cut) {
   bool fin_left = tcb.is(fin_queued) && !after(tcb.snd.nxt, tcb.end);
   if (unsent == 0 && !fin_left) return d;
   uint32_t flight = tcb.flight();
-  // RFC5681-3.2.1, RFC 3042: one new segment for each of the first two duplicates
-  uint32_t limited = tcb.is(in_recovery) ? 0 : std::min<uint32_t>(tcb.dup_acks, 2) * tcb.mss;
-  uint32_t cwnd = tcb.cwnd + limited;
-  uint32_t window = std::min(tcb.snd.wnd, cwnd);  // RFC5681-3.1a, RFC7323-2.4.3
-  // The peer may have shrunk its window (RFC9293-MUST-34, -SHLD-15). After a timeout nothing counts as in flight: what
-  // lies inside goes out again, the rest waits (RFC9293-SHLD-16, RFC7323-2.4.5).
-  uint32_t usable = window > flight ? window - flight : 0;
-  // A full segment of whatever sends have queued, each without a push of its own (RFC9293-SHLD-27, -28).
+  // The lesser of both windows (RFC5681-3.1a, RFC7323-2.4.3); the peer may have shrunk its own (RFC9293-MUST-34,
+  // -SHLD-15). A full segment of whatever sends have queued, each without a push of its own (RFC9293-SHLD-27, -28).
+  uint32_t usable = std::min(tcb.snd.wnd > flight ? tcb.snd.wnd - flight : 0, allowance(tcb));
   d.len = std::min({unsent, usable, uint32_t{tcb.mss}});
   d.fin = fin_left && d.len == unsent && tcb.snd.wnd > flight + d.len;
   if (d.fin || d.len == 0 || d.len == tcb.mss) return d;
@@ -215,66 +225,135 @@ Decision decide(const Tcb& tcb, bool cut) {
 }
 
 // After sending: which timer waits for the answer?
-void set_timer(Context& cx, Tcb& tcb) {
-  if (tcb.timer == Tcb::Timer::retransmit) return;
-  if (tcb.snd.nxt != tcb.snd.una) {
-    cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.1
+void set_timer(Context& cx, Tcb& tcb, bool new_text) {
+  if (in_flight(tcb)) {
+    bool again = new_text && tcb.timer == Tcb::Timer::probe;
+    bool restart = tcb.timer == Tcb::Timer::none || tcb.timer == Tcb::Timer::persist;
+    if (restart || again) start_loss_timer(cx, tcb, again);  // RFC6298-5.1, RFC8985-7.2
   } else if (tcb.unsent() > 0 && tcb.timer == Tcb::Timer::none) {
     tcb.first_timeout = Instant{};
     cx.start_timer(tcb, Tcb::Timer::persist, current_rto(tcb, cx.params));  // RFC9293-SHLD-29
   }
 }
 
+bool room_left(const Emission& out) { return out.room > 0 && out.slices->room() >= limits::slices_per_segment; }
+
+// New text may be marked on its way (RFC 3168 6.1.2), and says once that cwnd has fallen.
+void mark_ecn(Tcb& tcb, TxSegment& tx) {
+  tx.tos |= wire::ect_0;
+  if (tcb.ecn & cwr_due) tx.flags |= wire::cwr;
+  tcb.ecn &= static_cast<uint8_t>(~cwr_due);
+}
+
+// The next new segment. Returns what it used of the sequence space.
+uint32_t emit_new(Context& cx, Tcb& tcb, Emission& out, const Decision& d) {
+  Seq seq = tcb.snd.nxt;
+  uint32_t node = tcb.send_next;
+  uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
+  if (tcb.ecn != 0 && !before(seq, tcb.snd.max) && d.len > 0) mark_ecn(tcb, *(out.segments->end() - 1));
+  if (before(seq, tcb.snd.max)) cx.count(Count::retransmitted);
+  flight_sent(cx, tcb, seq, seq + used, node);
+  tcb.snd.nxt += used;
+  tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt);
+  if (tcb.is(in_recovery)) tcb.prr.out += used;
+  return used;
+}
+
+// RFC8985-7.3b: the next new segment, though cwnd be full, else the last one again.
+void emit_tail_probe(Context& cx, Tcb& tcb, Emission& out) {
+  tcb.clear(tail_probe_due);
+  Flight* last = in_flight(tcb) ? &last_flight(cx, tcb) : nullptr;
+  if (last == nullptr || last->state != Flight::flying || tcb.is(probe_outstanding))
+    return resume_loss_timer(cx, tcb);
+  uint32_t unsent = before(tcb.snd.nxt, tcb.end) ? distance(tcb.snd.nxt, tcb.end) : 0;
+  uint32_t flight = tcb.flight();
+  uint32_t len = std::min<uint32_t>({unsent, tcb.snd.wnd > flight ? tcb.snd.wnd - flight : 0, tcb.mss});
+  tcb.probe.resent = len == 0;
+  if (len > 0) {
+    emit_new(cx, tcb, out, {len, false});
+  } else {
+    Flight& f = last_segment(cx, tcb);
+    uint32_t used = emit_again(cx, tcb, out, f.node, f.seq, f.end);
+    flight_resent(cx, tcb, f, used);
+    cx.count(Count::retransmitted);
+  }
+  tcb.probe.end = tcb.snd.nxt;
+  tcb.set(probed | probe_outstanding);
+  cx.count(Count::tail_loss_probes);
+  cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC8985-7.3c
+}
+
+// What is lost, from the first on (RFC6675-4N1), as far as cwnd and the peer's window allow. False: there is more of it than room.
+bool emit_lost(Context& cx, Tcb& tcb, Emission& out, uint32_t& sent) {
+  while (Flight* f = first_lost(cx, tcb)) {
+    Seq end = wire::earlier(f->end, f->seq + tcb.mss);
+    // A peer that has shrunk its window gets a fast retransmission whole (RFC9293-MAY-7, RFC7323-2.4.4), else what lies
+    // inside; the rest waits (RFC9293-SHLD-16, RFC7323-2.4.5).
+    bool whole = tcb.is(resend_first) && tcb.is(in_recovery) && tcb.snd.wnd != 0;
+    if (!whole) end = wire::earlier(end, tcb.snd.una + tcb.snd.wnd);
+    if (!before(f->seq, end)) return true;
+    if (!tcb.is(resend_first)) {
+      if (frto_waits(cx, tcb) && tcb.unsent() > 0) return true;
+      if (distance(f->seq, end) > allowance(tcb)) return true;
+    }
+    if (sent == limits::quantum_segments || !room_left(out)) return false;
+    uint32_t used = emit_again(cx, tcb, out, f->node, f->seq, end);
+    flight_resent(cx, tcb, *f, used);
+    note_resent(cx, tcb, used);
+    tcb.clear(resend_first);
+    ++sent;
+    if (tcb.timer == Tcb::Timer::none) start_loss_timer(cx, tcb);
+  }
+  tcb.clear(resend_first);
+  return true;
+}
+
 bool emit_due(Context& cx, Tcb& tcb, Emission& out) {
   if (tcb.is(send_syn)) emit_syn(cx, tcb, out);
-  if (tcb.is(resend_una) && out.room > 0) emit_first_again(cx, tcb, out);
   if (tcb.is(probe_due) && out.room > 0) emit_window_probe(cx, tcb, out);
+  if (tcb.is(tail_probe_due) && out.room > 0) emit_tail_probe(cx, tcb, out);
   if (tcb.is(keepalive_due) && out.room > 0) emit_keepalive(cx, tcb, out);
-  return !tcb.is(send_syn | resend_una | probe_due | keepalive_due);
+  return !tcb.is(send_syn | probe_due | tail_probe_due | keepalive_due);
 }
 
 constexpr StateSet text_states = set_of(State::established, State::close_wait, State::fin_wait_1, State::closing,
                                         State::last_ack);
 
-bool room_left(const Emission& out) { return out.room > 0 && out.slices->room() >= limits::slices_per_segment; }
-
-}  // namespace
-
-bool output(Context& cx, Tcb& tcb, Emission& out) {
-  if (!room_left(out)) return false;
-  if (tcb.is(send_syn | resend_una | probe_due | keepalive_due) && !emit_due(cx, tcb, out)) return false;
+// Lost text, then new text, as far as the windows, the quantum and the room go. False: visit it again.
+bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
+  if (tcb.snd.una == tcb.snd.max && cx.now - tcb.first.sent_at > microseconds(tcb.rtt.rto) &&
+      cx.params.restart_after_idle)
+    cc_idle(tcb, cx.params);
+  uint32_t sent = 0;
   bool done = true;
-  if (in(tcb.state, text_states)) {
-    if (tcb.snd.una == tcb.snd.max && cx.now - tcb.last_sent > microseconds(tcb.rtt.rto) &&
-        cx.params.restart_after_idle)
-      cc_idle(tcb, cx.params);
-    bool cut = false;
-    for (uint32_t sent = 0;; ++sent) {
+  bool new_text = false;
+  bool lost = tcb.absent != tcb.sacked;  // new text comes after it (RFC6675-4N2)
+  if (lost) done = emit_lost(cx, tcb, out, sent);
+  if (!lost || tcb.absent == tcb.sacked || frto_waits(cx, tcb)) {
+    for (bool cut = false; done; ++sent) {
       Decision d = decide(tcb, cut);
       if (d.len == 0 && !d.fin) break;
       if (sent == limits::quantum_segments || !room_left(out)) {
         done = false;
         break;
       }
-      Seq seq = tcb.snd.nxt;
-      bool resent = before(seq, tcb.snd.max);
-      uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
-      tcb.snd.nxt += used;
-      cut = used < d.len;
-      if (resent) {
-        cx.count(Count::retransmitted);
-      } else if (!tcb.is(timing)) {  // RFC6298-3b, RFC7323-4.2: one sample a round trip, also with timestamps
-        tcb.set(timing);
-        tcb.rtt.timed_seq = tcb.snd.nxt;
-        tcb.timed_at = cx.now;
-      }
-      tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt);
-      tcb.last_sent = cx.now;
-      // The ACK has ridden along; duplicates for text out of order are counted one by one and go on their own.
-      if (tcb.out_head == no_index) tcb.acks_due = 0;
+      cut = emit_new(cx, tcb, out, d) < d.len;
+      new_text = true;
     }
-    set_timer(cx, tcb);
   }
+  // The ACK has ridden along; duplicates for text out of order are counted one by one and go on their own.
+  if (sent > 0 && tcb.out_head == no_index) tcb.acks_due = 0;
+  set_timer(cx, tcb, new_text);
+  return done;
+}
+
+}  // namespace
+
+bool output(Context& cx, Tcb& tcb, Emission& out) {
+  if (!room_left(out)) return false;
+  if (tcb.is(send_syn | probe_due | tail_probe_due | keepalive_due) && !emit_due(cx, tcb, out)) return false;
+  bool done = true;
+  if (in(tcb.state, text_states)) done = emit_texts(cx, tcb, out);
   emit_pure_acks(cx, tcb, out);
   return done && tcb.acks_due == 0;
 }
@@ -282,6 +361,7 @@ bool output(Context& cx, Tcb& tcb, Emission& out) {
 void emit_reset(Context& cx, Tcb& tcb, Emission& out) {
   TxSegment& tx = push_segment(cx, tcb, out, wire::rst | wire::ack, tcb.snd.max);
   tx.wnd = 0;
+  tx.flags = wire::rst | wire::ack;
   tx.options &= wire::opt_timestamps;
   tx.sack_count = 0;
   cx.count(Count::resets_sent);

@@ -9,12 +9,21 @@
 
 namespace millrace::tcp {
 
+// Who asks for ECN in the handshake (RFC 3168 6.1.1). DCTCP asks in any case.
+enum class EcnMode : uint8_t {
+  off,
+  passive,  // if the peer asks
+  active,
+};
+
 struct Params {
   // Retransmission (RFC 6298). The minimum is Linux's; the RFC's own SHOULD is 1 s (RFC6298-2.4).
   Duration rto_initial = seconds(1);       // RFC6298-2.1
   Duration rto_min = milliseconds(200);
   Duration rto_max = seconds(120);         // RFC6298-2.5: at least 60 s
   Duration clock_granularity = milliseconds(1);
+  Duration probe_ack_delay = milliseconds(200);  // added to a tail loss probe's time for a segment alone
+  Duration probe_margin = milliseconds(2);       // and for several, as Linux does
   uint8_t r1 = 3;                          // retransmissions until `slow` (RFC9293-SHLD-10)
   Duration r2 = seconds(924);              // until `timed out`; Linux's 15 retries (RFC9293-SHLD-11: >= 100 s)
   uint8_t syn_retries = 7;                 // SYNs at 0, 1, 3 ... 127 s, `timed out` at 247 s (RFC9293-MUST-23)
@@ -43,7 +52,10 @@ struct Params {
 
   bool timestamps = true;
   bool sack = true;
+  bool tail_loss_probe = true;             // RFC 8985 7
+  bool frto = true;                        // RFC 5682: was a retransmission timeout a mistake?
   bool window_scaling = true;
+  EcnMode ecn = EcnMode::passive;          // as Linux has it
   bool immediate_ack = false;              // an ACK at the end of each turn that received text
   uint8_t ttl = 64;                        // RFC9293-MUST-49
   uint8_t restart_after_idle = 1;          // RFC5681-4.1

@@ -16,7 +16,7 @@ inline uint32_t clamp_rto(const Params& p, uint64_t us) {
 }
 
 inline void rtt_init(Tcb& tcb, const Params& p) {
-  tcb.rtt = {.srtt = 0, .rttvar = 0, .rto = static_cast<uint32_t>(p.rto_initial.us()), .timed_seq = {}};
+  tcb.rtt = {.srtt = 0, .rttvar = 0, .rto = static_cast<uint32_t>(p.rto_initial.us()), .next = {}};
 }
 
 // One measured round trip.
@@ -24,6 +24,7 @@ inline void rtt_sample(Tcb& tcb, const Params& p, Duration measured) {
   uint32_t r = static_cast<uint32_t>(std::clamp<uint64_t>(measured.us(), 1, 1u << 27));
   auto& rtt = tcb.rtt;
   tcb.backoff = 0;  // Karn: only a measured round trip ends the backing off
+  tcb.clear(probed);
   if (rtt.srtt == 0) {  // RFC6298-2.2
     rtt.srtt = r * 8;
     rtt.rttvar = r * 2;
@@ -37,6 +38,20 @@ inline void rtt_sample(Tcb& tcb, const Params& p, Duration measured) {
   // RFC6298-4: K * RTTVAR is not below the clock's granularity
   uint32_t variance = std::max(rtt.rttvar, static_cast<uint32_t>(p.clock_granularity.us()));
   rtt.rto = clamp_rto(p, uint64_t{rtt.srtt >> 3} + variance);
+}
+
+// RFC8985-6.2.1: the smallest of the last five minutes.
+inline void note_min_rtt(Context& cx, Tcb& tcb, Duration measured) {
+  uint32_t us = static_cast<uint32_t>(std::clamp<uint64_t>(measured.us(), 1, 1u << 27));
+  if (tcb.min_rtt != 0 && us >= tcb.min_rtt && cx.now - tcb.min_rtt_at < seconds(300)) return;
+  tcb.min_rtt = us;
+  tcb.min_rtt_at = cx.now;
+}
+
+// The handshake's round trip, measured on a SYN that was sent once.
+inline void handshake_rtt(Context& cx, Tcb& tcb, Duration measured) {
+  rtt_sample(tcb, cx.params, measured);
+  note_min_rtt(cx, tcb, measured);
 }
 
 // After a timeout no segment is timed, but the peer's echo tells which transmission it answers (RFC 7323 3).

@@ -44,16 +44,19 @@ void update_window(Tcb& tcb, const Segment& seg) {
 void take_timestamp(Context& cx, Tcb& tcb, const Segment& seg) {
   if (!tcb.is(ts_ok) || after(seg.seq, tcb.rcv.last_ack) || seg.ts_val == tcb.rcv.ts_recent) return;
   tcb.rcv.ts_recent = seg.ts_val;
-  tcb.ts_recent_at = cx.now;
+  tcb.ts_recent_s = cx.now.s();
 }
 
-void new_ack(Context& cx, Tcb& tcb, const Segment& seg) {
+void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   Seq ack = seg.ack;
   uint32_t bytes = distance(tcb.snd.una, ack);
-  uint32_t flight = distance(tcb.snd.una, tcb.snd.max);
-  if (tcb.is(timing) && after_eq(ack, tcb.rtt.timed_seq)) {
-    tcb.clear(timing);
-    rtt_sample(tcb, cx.params, cx.now - tcb.timed_at);
+  flight_acked(cx, tcb, ack, told);
+  if (told.sample_at != Instant::never()) {
+    note_min_rtt(cx, tcb, cx.now - told.sample_at);
+    if (after(told.sample_end, tcb.rtt.next)) {  // RFC6298-3b, RFC7323-4.2: one sample a round trip
+      rtt_sample(tcb, cx.params, cx.now - told.sample_at);
+      tcb.rtt.next = tcb.snd.nxt;
+    }
   }
   tcb.snd.una = ack;
   bool jumped = before(tcb.snd.nxt, ack);
@@ -62,25 +65,17 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg) {
   if (jumped) seek_next(cx, tcb);
   if (tcb.backoff != 0) rtt_from_echo(cx, tcb, seg);
   tcb.timeouts = 0;
-  // What was lost before is history; kept close behind, so that it is not ahead again when the numbers wrap.
-  if (after(ack, tcb.recover)) tcb.recover = ack - 1;
-  if (tcb.is(in_recovery)) {
-    ack_in_recovery(cx, tcb, bytes);
-  } else {
-    tcb.dup_acks = 0;  // RFC6675-5.0
-    cc_acked(tcb, bytes, flight);
-  }
   if (ack == tcb.snd.max)
     cx.stop_timer(tcb);  // RFC6298-5.2
   else
-    cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.3
+    start_loss_timer(cx, tcb);  // RFC6298-5.3
   if (tcb.is(report_sent)) {
     uint32_t text = bytes - (tcb.is(fin_sent) && ack == tcb.end + 1 ? 1 : 0);
     tcb.acked_bytes += text;
     if (text > 0) cx.tell(tcb, pend_sent);
   }
   if (tcb.is(was_full)) check_writable(cx, tcb);
-  if (tcb.unsent() > 0 || tcb.is(resend_una)) cx.want_output(tcb);
+  if (tcb.unsent() > 0 || tcb.absent != tcb.sacked) cx.want_output(tcb);
 }
 
 namespace {
@@ -97,7 +92,8 @@ bool as_predicted(const Tcb& tcb, const Segment& seg) {
   constexpr uint8_t unusual = wire::syn | wire::fin | wire::rst | wire::urg;
   if (tcb.state != State::established || (seg.flags & (unusual | wire::ack)) != wire::ack) return false;
   if (seg.seq != tcb.rcv.nxt || tcb.dup_acks != 0 || tcb.timer == Tcb::Timer::persist) return false;
-  if (tcb.is(in_recovery | app_closed | keepalive_on | fin_waiting | urgent_received)) return false;
+  if (tcb.is(in_recovery | in_loss | probe_outstanding | app_closed | keepalive_on | fin_waiting | urgent_received)) return false;
+  if (tcb.absent != 0) return false;
   if (seg.text_len > distance(tcb.rcv.nxt, tcb.rcv.adv)) return false;
   if (distance(tcb.snd.una, seg.ack) > distance(tcb.snd.una, tcb.snd.nxt)) return false;
   if (seg.text_len == 0 && seg.ack == tcb.snd.una) return false;  // a duplicate, or a window update
@@ -111,7 +107,14 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   take_timestamp(cx, tcb, seg);
   update_window(tcb, seg);
   if (seg.ack != tcb.snd.una) {
-    new_ack(cx, tcb, seg);
+    uint32_t flight = tcb.flight();
+    uint32_t bytes = distance(tcb.snd.una, seg.ack);
+    Delivered told{seg};
+    new_ack(cx, tcb, seg, told);
+    tcb.delivered += told.bytes;
+    // What was lost before is history; kept close behind, so that it is not ahead again when the numbers wrap.
+    if (after(seg.ack, tcb.recover)) tcb.recover = seg.ack - 1;
+    cc_acked(cx, tcb, {bytes, flight, told.rtt(cx.now), tcb.ecn != 0 && seg.has(wire::ece)});
     outcome.forward_progress = true;
   } else if (tcb.unsent() > 0) {
     cx.want_output(tcb);
@@ -125,7 +128,7 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   return outcome;
 }
 
-Outcome segment_arrives(Context& cx, Tcb& tcb, const Segment& seg) {
+static Outcome without_ecn(Context& cx, Tcb& tcb, const Segment& seg) {
   if (as_predicted(tcb, seg) && tcb.out_head == no_index && cx.may_take_text())
     return fast_path(cx, tcb, seg);
   if (tcb.is(keepalive_on)) {
@@ -138,6 +141,12 @@ Outcome segment_arrives(Context& cx, Tcb& tcb, const Segment& seg) {
   }
   if (tcb.state == State::syn_sent) return arrives_syn_sent(cx, tcb, seg);
   return arrives_other(cx, tcb, seg);
+}
+
+Outcome segment_arrives(Context& cx, Tcb& tcb, const Segment& seg) {
+  Outcome outcome = without_ecn(cx, tcb, seg);
+  if (tcb.ecn != 0 && outcome.fate == Fate::keep && !outcome.established) ecn_arrives(cx, tcb, seg);
+  return outcome;
 }
 
 }  // namespace millrace::tcp

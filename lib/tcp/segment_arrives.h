@@ -5,6 +5,7 @@
 #pragma once
 
 #include "tcp/context.h"
+#include "tcp/flight.h"
 #include "wire/segment.h"
 
 namespace millrace::tcp {
@@ -42,10 +43,12 @@ void process_urgent(Context& cx, Tcb& tcb, const wire::Segment& seg);
 void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome);
 void check_fin(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome);
 
-// ACK of new data: SND.UNA moves to SEG.ACK.
-void new_ack(Context& cx, Tcb& tcb, const wire::Segment& seg);
+// ACK of new data: SND.UNA moves to SEG.ACK. What it means for congestion and recovery is the caller's.
+void new_ack(Context& cx, Tcb& tcb, const wire::Segment& seg, Delivered& told);
 // RFC7323-4.3: TS.Recent comes from the segment that holds, or precedes, the next byte expected.
 void take_timestamp(Context& cx, Tcb& tcb, const wire::Segment& seg);
+// RFC 3168 6.1: what a segment says about congestion, on its way here (CE, CWR) and on ours (ECE).
+void ecn_arrives(Context& cx, Tcb& tcb, const wire::Segment& seg);
 void update_window(Tcb& tcb, const wire::Segment& seg);
 // In-order text was taken: an ACK now, or the delayed one (RFC9293-SHLD-18, -19).
 void schedule_ack(Context& cx, Tcb& tcb);

@@ -44,13 +44,13 @@ void drop_acknowledged(Context& cx, Tcb& tcb, Seq una) {
 }
 
 void seek_next(Context& cx, Tcb& tcb) {
-  uint32_t index = tcb.send_head;
-  while (index != no_index) {
-    const Node& node = cx.nodes[index];
-    if (wire::after(node.seq + node.slice.length, tcb.snd.nxt)) break;
-    index = node.next;
-  }
-  tcb.send_next = index;
+  tcb.send_next = node_of(cx, tcb.send_head, tcb.snd.nxt);
+}
+
+uint32_t node_of(const Context& cx, uint32_t node, Seq seq) {
+  while (node != no_index && wire::before_eq(cx.nodes[node].seq + cx.nodes[node].slice.length, seq))
+    node = cx.nodes[node].next;
+  return node;
 }
 
 void drop_send_queue(Context& cx, Tcb& tcb) {

@@ -16,6 +16,9 @@ void drop_acknowledged(Context& cx, Tcb& tcb, Seq una);
 // SND.NXT has moved: finds the node that holds it, from the queue's head.
 void seek_next(Context& cx, Tcb& tcb);
 
+// The node that holds `seq`, from `node` on; no_index beyond the last.
+uint32_t node_of(const Context& cx, uint32_t node, Seq seq);
+
 // Everything, sent or not, is given back.
 void drop_send_queue(Context& cx, Tcb& tcb);
 

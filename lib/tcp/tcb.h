@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The transmission control block: six cache lines, in the order of their use.
+// The transmission control block: nine cache lines, in the order of their use.
 //
 //   line 0   what a segment's arrival reads
 //   line 1   what output and the timers write
-//   line 2   the application's side, lists, round-trip times
-//   line 3   delayed ACK, options, congestion control beyond cwnd
-//   line 4-5 what only slow paths need: reassembly, recovery, life times
+//   line 2   the application's side, lists, the first stretch in flight
+//   line 3   delayed ACK, round-trip times, what goes into each segment
+//   line 4-  what only slow paths need: reassembly, recovery, congestion control, life times
 //
 // Text to send and text received are chains of Nodes, each one slice and where it stands in the sequence space.
 #pragma once
@@ -35,6 +35,20 @@ struct Node {
 };
 static_assert(sizeof(Node) == 24);
 
+// A stretch of the sequence space that left at one time (tcp/flight).
+struct Flight {
+  enum State : uint8_t { flying, sacked, lost };
+  Seq seq;
+  Seq end;                    // one past its last; a FIN counts
+  Instant sent_at;            // its latest transmission
+  uint32_t next = no_index;
+  uint32_t node = no_index;   // the one that holds seq; no_index: a FIN alone
+  State state = flying;
+  uint8_t sends = 0;          // transmissions
+  uint32_t length() const { return wire::distance(seq, end); }
+};
+static_assert(sizeof(Flight) == 32);
+
 // Marks of a Tcb: work for the end of the turn and facts about the connection.
 enum Mark : uint32_t {
   ts_ok = 1 << 0,           // RFC 7323 Snd.TS.OK
@@ -50,11 +64,11 @@ enum Mark : uint32_t {
   fin_received = 1 << 10,
   fin_waiting = 1 << 11,    // a FIN lies beyond a gap, at rcv.fin
   send_syn = 1 << 12,       // output: SYN or SYN,ACK is due
-  resend_una = 1 << 13,     // output: fast retransmit of the first unacknowledged segment
+  resend_first = 1 << 13,   // output: the first lost segment, whatever cwnd says
   probe_due = 1 << 14,      // output: one octet into a closed window
   keepalive_due = 1 << 15,  // output: a keep-alive probe
-  in_recovery = 1 << 16,    // fast recovery (RFC 6582)
-  timing = 1 << 17,         // rtt.timed_seq is being timed
+  in_recovery = 1 << 16,    // fast recovery: until SND.UNA reaches `recover`
+  in_loss = 1 << 17,        // after a retransmission timeout: the same
   in_ready = 1 << 18,       // stands in a ready list
   in_bulk = 1 << 19,        // ... the second one
   in_wait = 1 << 20,        // waits for its neighbour's address
@@ -66,6 +80,17 @@ enum Mark : uint32_t {
   more_follows = 1 << 26,   // the last send said so: no PSH
   rst_on_remove = 1 << 27,  // ABORT: the peer is told when the connection goes
   ws_ok = 1 << 28,          // both SYNs carried window scale (RFC7323-2.2a)
+  tail_probe_due = 1 << 29,  // output: a tail loss probe (RFC 8985 7)
+  probe_outstanding = 1u << 31,  // ... and its end is not told yet
+  probed = 1 << 30,          // ... was sent, and no round trip was measured since (RFC8985-7.3a)
+};
+
+// ECN (RFC 3168), DCTCP (RFC 8257).
+enum EcnMark : uint8_t {
+  ecn_ok = 1,    // both ends want it
+  echo_ce = 2,   // what we send carries ECE
+  cwr_due = 4,   // the next new text carries CWR
+  ecn_asked = 8,  // our SYN asked for it
 };
 
 // Events that are due, in the order in which they are told.
@@ -100,7 +125,7 @@ struct alignas(64) Tcb {
   State state = State::closed;
   uint8_t pending = 0;       // set of Pending
   uint8_t acks_due = 0;      // pure ACKs to send if nothing carries them
-  uint8_t spare = 0;
+  uint8_t ecn = 0;           // set of EcnMark
   uint32_t marks = 0;        // set of Mark
 
   // --- line 1 ---
@@ -113,12 +138,12 @@ struct alignas(64) Tcb {
   uint16_t mss = 536;             // what a segment may carry now (options deducted)
   uint16_t neighbor = 0;
   uint32_t max_wnd = 0;           // MAX.SND.WND
-  Instant timer_at = Instant::never();  // retransmission or persist, never both (RFC8985-8)
+  Instant timer_at = Instant::never();  // of `timer`: one at a time (RFC8985-8)
   Instant wheel_at = Instant::never();  // when the wheel will look here
   uint32_t ts_offset = 0;
   uint8_t snd_wscale = 0;
   uint8_t rcv_wscale = 0;
-  enum class Timer : uint8_t { none, retransmit, persist } timer = Timer::none;
+  enum class Timer : uint8_t { none, retransmit, probe, reorder, persist } timer = Timer::none;
   uint8_t backoff = 0;            // doublings of the RTO; kept until a round trip is measured (RFC6298-5.5)
 
   uint64_t token = 0;             // the application's own
@@ -130,30 +155,29 @@ struct alignas(64) Tcb {
   uint32_t charged_packets = 0;
   Link ready;
   Link told;
+  Flight first;                   // from snd.una on; the others follow by `next`
+
+  // --- line 3 ---
+  Instant ack_at = Instant::never();  // delayed ACK
   struct {
     uint32_t srtt = 0;    // us * 8; 0: no sample yet
     uint32_t rttvar = 0;  // us * 4
     uint32_t rto = 0;     // us, without backoff
-    Seq timed_seq;
+    Seq next;             // what begins here or later gives the next sample: one a round trip
   } rtt;
-
-  Instant timed_at;
-  Instant last_sent;              // for restart after idle (RFC5681-4.1)
-
-  // --- line 3 ---
-  Instant ack_at = Instant::never();  // delayed ACK
+  uint32_t flight_tail = no_index;  // last stretch in flight; no_index: `first`
+  uint32_t absent = 0;            // bytes between una and nxt that are not in the network: SACKed or lost
+  uint32_t ts_recent_s = 0;       // when TS.Recent was last another one, in seconds
   uint32_t generation = 1;
-  uint32_t tag = 0;               // upper half of the key's hash
   uint32_t receive_buffer = 0;
   uint32_t send_limit = 0;
   uint32_t acked_bytes = 0;       // for `sent`
   uint32_t cc_acked = 0;          // bytes acknowledged since cwnd last grew
-  Seq recover;                    // RFC 6582
+  Seq recover;                    // RFC 6582; RecoveryPoint of RFC 6675
   uint8_t dup_acks = 0;
   uint8_t channel = 0;
   uint8_t ttl = 64;
   uint8_t tos = 0;
-  Instant ts_recent_at;           // when TS.Recent was last another one
 
   // --- cold ---
   Seq iss;
@@ -161,11 +185,68 @@ struct alignas(64) Tcb {
   Seq rcv_fin;
   Seq rcv_up;
   Seq snd_up;
+  Seq ecn_recover;                // cwnd falls once a round trip for ECE
   Seq dup_max;                    // SND.MAX when the first duplicate ACK came
   uint32_t out_head = no_index;   // out of order, sorted
   uint16_t out_count = 0;
   uint8_t recent_count = 0;
-  Congestion congestion = Congestion::newreno;
+  Congestion congestion = Congestion::cubic;
+  uint32_t tag = 0;               // upper half of the key's hash
+  uint32_t sacked = 0;            // of `absent`
+  struct {                        // RFC 8985
+    Instant sent_at;              // of the delivered segment that was sent last
+    Seq end;
+    uint32_t rtt = 0;             // us, of that segment
+    Seq fack;                     // highest sequence number that was delivered
+    Seq dsack_round;              // the reordering window grows once a round trip
+    uint8_t steps = 1;            // of min_rtt / 4, in the reordering window
+    uint8_t persist = 0;          // recoveries until it shrinks again
+    bool reordering = false;
+  } rack;
+  struct {                        // RFC 8985 7
+    Seq end;
+    bool resent = false;
+  } probe;
+  struct {                        // RFC 6937
+    uint32_t delivered = 0;
+    uint32_t out = 0;
+    uint32_t flight = 0;          // RecoverFS
+  } prr;
+  struct {                        // what to go back to when nothing had been lost
+    uint32_t cwnd = 0;            // 0: nothing to undo
+    uint32_t ssthresh = 0;
+    uint32_t ts = 0;              // our clock at the first retransmission
+    uint32_t resent = 0;          // bytes sent again that no D-SACK has named yet
+    uint8_t acks = 0;             // since the timeout (RFC 5682)
+  } undo;
+  struct {                        // RFC 9438
+    Instant epoch;                // 0: the next ACK in congestion avoidance begins one
+    Instant seen;                 // the latest such ACK
+    uint32_t w_max = 0;           // bytes
+    uint32_t w_est = 0;
+    uint32_t prior = 0;           // cwnd before the latest loss
+    uint32_t est_acked = 0;
+    uint32_t k_ms = 0;
+    uint32_t step = 0;            // bytes to be acknowledged for one segment more
+    uint32_t aimed_ms = 0;        // when `step` was computed
+  } cubic;
+  struct {                        // RFC 9406
+    Seq end;                      // of the round
+    uint32_t last_min = 0;        // us
+    uint32_t current_min = 0;
+    uint32_t baseline = 0;
+    uint8_t samples = 0;
+    uint8_t css_left = 0;         // rounds of conservative slow start; 0: the usual one
+  } hystart;
+  struct {                        // RFC 8257
+    Seq end;
+    uint32_t alpha = 0;           // of 1024
+    uint32_t acked = 0;
+    uint32_t marked = 0;
+  } dctcp;
+  uint32_t min_rtt = 0;           // us, of the last minutes; 0: none
+  Instant min_rtt_at;
+  uint64_t delivered = 0;         // bytes, acknowledged or SACKed
   Seq recent[4];                  // where the latest out-of-order text began (RFC2018-4c)
   Instant life_at = Instant::never();       // FIN-WAIT-2 of an orphan
   Instant keepalive_at = Instant::never();
@@ -188,11 +269,14 @@ struct alignas(64) Tcb {
   void set(uint32_t m) { marks |= m; }
   void clear(uint32_t m) { marks &= ~m; }
   uint32_t flight() const { return wire::distance(snd.una, snd.nxt); }
+  // Bytes in the network, as far as is known (RFC6675-4P).
+  uint32_t pipe() const { return flight() - absent; }
   // Queued and not yet sent, FIN included.
   uint32_t unsent() const { return wire::distance(snd.nxt, end) + (is(fin_queued) ? 1 : 0); }
 };
-static_assert(sizeof(Tcb) == 6 * 64);
-static_assert(offsetof(Tcb, send_head) == 64 && offsetof(Tcb, text_head) == 128 && offsetof(Tcb, ack_at) == 192);
+static_assert(sizeof(Tcb) == 9 * 64);
+static_assert(offsetof(Tcb, send_head) == 64 && offsetof(Tcb, text_head) == 128 && offsetof(Tcb, ack_at) == 192 &&
+              offsetof(Tcb, iss) == 256);
 
 // The only place that changes a state.
 void set_state(Tcb& tcb, State to);

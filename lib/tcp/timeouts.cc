@@ -55,10 +55,8 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
   if (tcb.state == State::syn_sent || tcb.state == State::syn_received) return syn_timeout(cx, tcb);
   if (tcb.snd.wnd == 0) {
     // The window was shrunk to nothing over text in flight (RFC9293-MUST-35, RFC9293-SHLD-17): probe, do not give up.
-    tcb.snd.nxt = tcb.snd.una;
-    seek_next(cx, tcb);
-    tcb.clear(in_recovery | resend_una | timing);
-    tcb.dup_acks = 0;
+    loss_timeout(cx, tcb);
+    tcb.clear(resend_first);
     tcb.first_timeout = Instant{};
     return persist_timeout(cx, tcb);
   }
@@ -115,7 +113,12 @@ TimeoutOutcome timeout(Context& cx, Tcb& tcb) {
   if (tcb.timer_at <= cx.now) {
     auto kind = tcb.timer;
     cx.stop_timer(tcb);
-    outcome = kind == Tcb::Timer::persist ? persist_timeout(cx, tcb) : retransmission_timeout(cx, tcb);
+    if (kind == Tcb::Timer::probe)
+      probe_timeout(cx, tcb);
+    else if (kind == Tcb::Timer::reorder)
+      reorder_timeout(cx, tcb);
+    else
+      outcome = kind == Tcb::Timer::persist ? persist_timeout(cx, tcb) : retransmission_timeout(cx, tcb);
   }
   if (outcome.fate == Fate::keep && tcb.keepalive_at <= cx.now && tcb.is(keepalive_on))
     outcome = keepalive_timeout(cx, tcb);

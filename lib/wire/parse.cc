@@ -32,6 +32,7 @@ struct IpPacket {
   uint64_t address_sum;  // of both, for the pseudo-header
   const uint8_t* payload;
   uint32_t length;  // of the payload, without Ethernet padding
+  uint8_t ecn;
 };
 
 // Six bytes in memory order; two loads, because behind the sixth there may be nothing.
@@ -107,6 +108,7 @@ Count parse_tcp(const Frame& frame, uint32_t index, const IpPacket& ip, Burst& b
   seg.wnd = static_cast<uint16_t>(control);  // RFC9293-MUST-1
   seg.urgent = load_be16(tcp + 18);
   seg.options = 0;
+  seg.ecn = ip.ecn;
   seg.wscale = 0;
   seg.sack_count = 0;
   seg.ts_val = 0;
@@ -151,7 +153,8 @@ Count parse_ipv4(const Frame& frame, uint32_t index, bool to_group, Burst& burst
                         {__builtin_bswap32(raw_destination)},
                         uint64_t{raw_source} + raw_destination,
                         ip + header,
-                        total - header};  // Ethernet's padding ends here
+                        total - header,  // Ethernet's padding ends here
+                        static_cast<uint8_t>(ip[1] & 3)};
   if (is_invalid_source(packet.source, burst.local)) return Count::drop_ip_source;
   // To broadcast or multicast, by address or by frame: nothing here listens to that (RFC9293-MUST-57,
   // RFC1122-3.2.2.6b, RFC1122-3.3.6).

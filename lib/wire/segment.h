@@ -11,6 +11,9 @@
 
 namespace millrace::wire {
 
+// The two ECN bits of the IP header (RFC 3168 5).
+enum Ecn : uint8_t { not_ect = 0, ect_1 = 1, ect_0 = 2, ce = 3 };
+
 enum Flag : uint8_t { fin = 1, syn = 2, rst = 4, psh = 8, ack = 16, urg = 32, ece = 64, cwr = 128 };
 
 // Which options a segment carries (or is to carry).
@@ -33,6 +36,7 @@ struct alignas(64) Segment {
   uint16_t urgent = 0;
   uint8_t flags = 0;
   uint8_t options = 0;
+  uint8_t ecn = 0;          // wire::Ecn, of the IP header
   uint8_t wscale = 0;       // as received; RFC7323-2.3a caps it at 14 on use
   uint8_t sack_count = 0;
   uint32_t ts_val = 0;

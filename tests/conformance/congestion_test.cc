@@ -135,6 +135,7 @@ TEST_F(Congestion, SsthreshIsAtLeastTwoSegments) {
 // RFC 3465 2.3, RFC5681-3.1g: after a timeout a stretch ACK counts as one segment: it may be for what was not
 // resent
 TEST_F(Congestion, AfterATimeoutAStretchAckGrowsByOneSegment) {
+  net.stack->cx.params.frto = false;
   net.send(30 * mss);
   expect_segments(0, 10);
   net.expect_after(milliseconds(200), A(1, 1, mss));
@@ -145,6 +146,7 @@ TEST_F(Congestion, AfterATimeoutAStretchAckGrowsByOneSegment) {
 
 // RFC5681-3.1j, RFC5681-3.1h: slow start up to ssthresh after a timeout
 TEST_F(Congestion, SlowStartEndsAtSsthresh) {
+  net.stack->cx.params.frto = false;
   net.send(60 * mss);
   expect_segments(0, 10);
   net.expect_after(milliseconds(200), A(1, 1, mss));
@@ -329,6 +331,16 @@ TEST_F(Congestion, DuplicatesOfOneBurstAreCountedOneByOne) {
   ASSERT_FALSE(net.sent.empty());
   net.expect(A(1, 1, mss));
   net.expect_none();
+}
+
+// RFC5681-4.3b: the loss of a retransmission lowers once more
+TEST_F(Congestion, ALostRetransmissionLowersAgain) {
+  net.send(40 * mss);
+  for (int i = 0; i < 3; ++i) ack(0);
+  uint32_t first = net.tcb().ssthresh;
+  net.advance(milliseconds(201));
+  net.drop_sent();
+  EXPECT_LT(net.tcb().ssthresh, first);
 }
 
 // RFC5681-4.1: restart after idle

@@ -25,6 +25,7 @@ static std::string difference(const Seg& got, const Seg& want, const std::string
   if (got.timestamps != want.timestamps) return "timestamps option";
   if (want.ts_ecr && got.ts_ecr != want.ts_ecr) return "TSecr";
   if (got.sacks != want.sacks) return "SACK blocks";
+  if (want.ecn_bits && got.ecn_bits != want.ecn_bits) return "ECN bits";
   return {};
 }
 

@@ -82,6 +82,7 @@ Bytes Net::frame(const Peer& from, const Seg& seg) {
   ip.from = from.mac;
   ip.source = from.ip;
   ip.destination = own;
+  ip.tos = s.ecn_bits.value_or(0);
   return encode_tcp(ip, from.port, from.to, s, text);
 }
 

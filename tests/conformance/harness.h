@@ -97,9 +97,11 @@ class Net {
   std::deque<Sent> arp;   // ARP packets, in a list of their own
 
   // --- the application ---
-  void listen(uint16_t port = 80, const Options& options = {}, uint32_t backlog = 16);
+  // What is told of cwnd here is RFC 5681's, if nothing else is said.
+  static constexpr Options newreno{.congestion = millrace::Congestion::newreno};
+  void listen(uint16_t port = 80, const Options& options = newreno, uint32_t backlog = 16);
   void unlisten(uint16_t port = 80);
-  void connect(const Options& options = {}, uint16_t local_port = 0);  // to peer.ip, peer.port
+  void connect(const Options& options = newreno, uint16_t local_port = 0);  // to peer.ip, peer.port
   void send(uint32_t n, bool more = false, bool urgent = false);       // the next n bytes of the stream
   void shutdown() { call(on_connection(Request::shutdown)); }
   void close() { call(on_connection(Request::close)); }

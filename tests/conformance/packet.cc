@@ -87,7 +87,7 @@ std::string decode_tcp(const uint8_t* p, size_t n, Sent& out) {
   size_t header = static_cast<size_t>(p[12] >> 4) * 4;
   if (header < 20 || header > n) return "bad data offset";
   if (checksum(p, n, pseudo_sum(out.source, out.destination, n)) != 0) return "bad TCP checksum";
-  if ((p[12] & 15) != 0 || (p[13] & 0xc0) != 0) return "reserved bits are set";
+  if ((p[12] & 15) != 0) return "reserved bits are set";
   out.source_port = static_cast<uint16_t>(get16(p));
   out.destination_port = static_cast<uint16_t>(get16(p + 2));
   Seg& s = out.seg;
@@ -117,6 +117,7 @@ std::string decode_ip(const uint8_t* p, size_t n, Sent& out) {
   if (get16(p + 2) != n) return "IP length";
   if (checksum(p, 20) != 0) return "bad IP checksum";
   out.tos = p[1];
+  out.seg.ecn_bits = p[1] & 3;
   out.dont_fragment = p[6] & 0x40;
   out.ttl = p[8];
   out.source = {get32(p + 12)};
@@ -154,7 +155,7 @@ Bytes encode_ip(const IpHeader& ip, const Bytes& payload) {
   Bytes b;
   put(b, ip.to), put(b, ip.from), put16(b, 0x0800);
   auto header = static_cast<uint32_t>(20 + ip.options.size());
-  put8(b, static_cast<uint32_t>(ip.version << 4) | header / 4), put8(b, 0);
+  put8(b, static_cast<uint32_t>(ip.version << 4) | header / 4), put8(b, ip.tos);
   put16(b, header + static_cast<uint32_t>(payload.size()));
   put16(b, 0x1234), put16(b, ip.fragment), put8(b, ip.ttl), put8(b, ip.protocol), put16(b, 0);
   put32(b, ip.source.value), put32(b, ip.destination.value), put(b, ip.options);
@@ -202,10 +203,11 @@ Bytes encode_arp(bool request, const wire::Mac& to, const wire::Mac& sender_mac,
 std::string to_string(const Seg& s) {
   std::string t;
   const std::pair<uint8_t, char> names[] = {{syn, 'S'}, {fin, 'F'}, {rst, 'R'},
-                                            {psh, 'P'}, {urg, 'U'}, {ack_bit, 'A'}};
+                                            {psh, 'P'}, {urg, 'U'}, {ece_bit, 'E'}, {cwr_bit, 'W'}, {ack_bit, 'A'}};
   for (auto [bit, name] : names)
     if (s.flags & bit) t += name;
   t += " seq " + std::to_string(s.seq) + " ack " + std::to_string(s.ack) + " len " + std::to_string(s.length);
+  if (s.ecn_bits.value_or(0) != 0) t += " ecn " + std::to_string(*s.ecn_bits);
   if (s.window) t += " win " + std::to_string(*s.window);
   if (s.flags & urg) t += " urgent " + std::to_string(s.pointer);
   if (s.mss_option) t += " mss " + std::to_string(*s.mss_option);

@@ -16,7 +16,7 @@
 
 namespace millrace::conformance {
 
-enum : uint8_t { fin = 1, syn = 2, rst = 4, psh = 8, ack_bit = 16, urg = 32 };
+enum : uint8_t { fin = 1, syn = 2, rst = 4, psh = 8, ack_bit = 16, urg = 32, ece_bit = 64, cwr_bit = 128 };
 
 struct Seg {
   uint8_t flags = 0;
@@ -34,11 +34,15 @@ struct Seg {
   std::optional<uint32_t> ts_val;
   std::optional<uint32_t> ts_ecr;
   std::vector<std::pair<uint32_t, uint32_t>> sacks;
+  std::optional<uint8_t> ecn_bits;  // of the IP header; 2: ECT(0), 3: CE
   std::string raw;  // option bytes instead of all others
 
   Seg& text(std::string s) { return length = static_cast<uint32_t>(s.size()), bytes = std::move(s), *this; }
   Seg& win(uint32_t w) { return window = static_cast<uint16_t>(w), *this; }
   Seg& urgent(uint16_t p) { return flags |= urg, pointer = p, *this; }
+  Seg& ece() { return flags |= ece_bit, *this; }
+  Seg& cwr() { return flags |= cwr_bit, *this; }
+  Seg& ecn(uint8_t bits) { return ecn_bits = bits, *this; }
   Seg& mss(uint16_t m) { return mss_option = m, *this; }
   Seg& wscale(uint8_t s) { return scale = s, *this; }
   Seg& sack_ok() { return sack_permitted = true, *this; }
@@ -113,6 +117,7 @@ struct IpHeader {
   Ipv4Address source, destination;
   uint8_t protocol = 6;
   uint8_t ttl = 64;
+  uint8_t tos = 0;
   uint8_t version = 4;
   uint16_t fragment = 0x4000;
   std::string options;

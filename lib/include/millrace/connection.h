@@ -23,7 +23,9 @@ struct ConnectionId {
 
 // Congestion control of a connection.
 enum class Congestion : uint8_t {
+  cubic,    // RFC 9438 with HyStart++ (RFC 9406)
   newreno,  // RFC 5681, 6582
+  dctcp,    // RFC 8257, over ECN: for networks whose switches mark early
   none,     // a fixed window: only for load generation that means it
 };
 
@@ -33,7 +35,7 @@ struct Options {
   uint8_t immediate_ack : 1 = 0;  // an ACK at the end of each turn instead of a delayed one
   uint8_t report_sent : 1 = 0;    // wants `sent` events
   uint8_t keepalive : 1 = 0;      // RFC 9293 3.8.4, off by default (RFC9293-MUST-24, -25)
-  Congestion congestion = Congestion::newreno;
+  Congestion congestion = Congestion::cubic;
   uint8_t ttl = 0;                // 0: the endpoint's (RFC9293-MUST-49)
   uint8_t dscp = 0;               // RFC9293-MUST-48
   uint16_t user_timeout_s = 0;    // R2 in seconds (RFC9293-MUST-21); 0: the endpoint's

@@ -14,7 +14,8 @@ enum class Count : uint8_t {
   frames_received, segments_received, segments_sent, bytes_received, bytes_sent, pure_acks_sent, answers_sent,
   // TCP
   active_opens, passive_opens, established, closed, resets_received, resets_sent, retransmitted,
-  retransmission_timeouts, fast_retransmits, out_of_order, duplicate_text, delayed_acks, window_probes_sent,
+  retransmission_timeouts, fast_retransmits, tail_loss_probes, tail_losses, recoveries_undone,
+  ecn_reductions, out_of_order, duplicate_text, delayed_acks, window_probes_sent,
   keepalive_probes_sent, challenge_acks, challenge_acks_suppressed, syn_ack_retries, paws_rejected,
   time_wait_entered, time_wait_reopened, time_wait_taken_over, time_wait_recycled_early, listen_overflow,
   half_open_expired,

@@ -34,6 +34,7 @@ struct Instant {
   friend constexpr Duration operator-(Instant a, Instant b) { return {a.ns - b.ns}; }
   constexpr uint64_t us() const { return ns / 1'000; }
   constexpr uint64_t ms() const { return ns / 1'000'000; }
+  constexpr uint32_t s() const { return static_cast<uint32_t>(ns / 1'000'000'000); }
   static constexpr Instant never() { return {UINT64_MAX}; }
 };
 
