@@ -83,10 +83,11 @@ void receive_other(Stack& s, const wire::Frame& frame, const wire::OtherFrame& o
   out.release.push(frame.packet);
 }
 
-uint16_t next_hop(Stack& s, Ipv4Address remote) {
+uint16_t next_hop(Stack& s, Ipv4Address remote, bool stranger) {
   const wire::LocalAddresses& local = s.config.local;
   Ipv4Address hop = local.on_link(remote) ? remote : s.config.gateway;  // RFC1122-3.3.1.1
   if (hop.is_unspecified()) return Neighbors::none;
+  if (stranger && s.neighbors.find(hop) == Neighbors::none && s.neighbors.crowded()) return Neighbors::none;
   return s.neighbors.find_or_add(hop);
 }
 
@@ -122,6 +123,8 @@ void neighbor_failed(Stack& s, uint16_t index, Output& out) {
     uint32_t i = n.waiting_half_open.first();
     n.waiting_half_open.remove(s.half_opens, i);
     s.half_opens[i].queue = HalfOpen::Queue::none;
+    s.cx.count(Count::half_open_expired);
+    forget_half_open(s, i);  // nobody is there; who is will send its SYN again
   }
   (void)out;
 }

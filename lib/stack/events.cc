@@ -46,7 +46,7 @@ void deliver_state(Stack& s, Tcb& tcb, EventPort& port, tcp::Pending what) {
   switch (what) {
     case tcp::pend_opened:
       push_event(s, tcb, port, tcb.is(tcp::active) ? Event::connected : Event::accepted);
-      if (tcb.listener != no_index) --s.listening[tcb.listener].untold;
+      if (Listener* listener = s.listener_of(tcb.listener)) --listener->untold;
       break;
     case tcp::pend_urgent:
       push_event(s, tcb, port, Event::urgent).length = urgent_ahead(s, tcb);

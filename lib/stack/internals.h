@@ -13,12 +13,14 @@
 #include "tcp/half_open.h"
 #include "tcp/output.h"
 #include "tcp/segment_arrives.h"
+#include "tcp/syn_cookie.h"
 #include "tcp/time_wait.h"
 
 namespace millrace::stack {
 
 using flow::Kind;
 using flow::Number;
+using tcp::CookieVerdict;
 using tcp::HalfOpen;
 using tcp::State;
 using tcp::Tcb;
@@ -33,6 +35,8 @@ struct Listener {
   uint32_t untold = 0;  // accepted connections whose event is not delivered
   uint16_t port = 0;
   uint8_t channel = 0;
+  uint32_t half_open = 0;  // records
+  Instant cookies_until;   // until then an ACK may bring back a cookie
 };
 
 // `failed` events wait here when their channel's ring is full. Requests are taken only while a whole turn's worth
@@ -62,6 +66,7 @@ class Stack {
   HalfOpenList ready_half_opens;
   FailedQueue failed[limits::channels];
   SipKey flow_secret;
+  SipKey cookie_secret;
   uint32_t channels = 0;
   uint32_t to_announce = 0;  // own addresses still to be announced by gratuitous ARP
   uint32_t sweep = 0;        // close_all and abort_some go on from here
@@ -79,6 +84,12 @@ class Stack {
       default: return time_waits[n.index()].key;
     }
   }
+  // A listener's index with its generation: records and connections that outlive it must not take its successor for it.
+  uint32_t handle_of(uint32_t listener) const { return listening[listener].generation << 16 | listener; }
+  Listener* listener_of(uint32_t handle) {  // nullptr: gone
+    uint32_t index = handle & 0xffff;
+    return handle != no_index && handle_of(index) == handle ? &listening[index] : nullptr;
+  }
   uint32_t wheel_index(uint32_t half_open) const { return config.max_connections + half_open; }
 };
 
@@ -88,19 +99,40 @@ void answer(Stack& s, const wire::TxSegment& tx, Output& out);
 void receive_other(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out);
 
 // --- routes ---
-// The next hop towards `remote`; Neighbors::none: there is no route, or no place for one more neighbour.
-uint16_t next_hop(Stack& s, Ipv4Address remote);
+// The next hop towards `remote`; Neighbors::none: there is no route, or no place for one more neighbour. A stranger is
+// an address that may be forged: not the last places are for it.
+uint16_t next_hop(Stack& s, Ipv4Address remote, bool stranger = false);
 void wake_waiting(Stack& s, Neighbor& n);
 void neighbor_failed(Stack& s, uint16_t index, Output& out);
 
 // --- passive opens ---
-void arrives_listen(Stack& s, uint32_t listener, const wire::FlowKey& key, uint32_t tag, const wire::Segment& seg,
-                    wire::Seq not_before, Output& out);
+// A segment that no connection or record claims, to a port that is listened on. True: its packet was kept.
+bool arrives_listen(Stack& s, uint32_t listener, const wire::FlowKey& key, uint32_t tag, const wire::Segment& seg,
+                    Output& out);
+// A SYN to a listener. False: there is no record for it. Its ISS will not lie before `not_before`, if that is not 0.
+bool open_half(Stack& s, uint32_t listener, const wire::FlowKey& key, uint32_t tag, const wire::Segment& seg,
+               wire::Seq not_before);
+// The record as a TCB in ESTABLISHED, which `seg` has completed; nullptr: counted why. The table is the caller's.
+Tcb* establish_passive(Stack& s, const HalfOpen& record, Listener& listener);
+// `seg` goes on to the new connection. True: its packet was kept.
+bool complete_passive(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out);
+uint32_t receive_buffer_of(const Stack& s, const Listener& listener);
+uint8_t scale_for(const Stack& s, uint32_t buffer);
+// The options of a SYN that we agree to.
+uint8_t agreed_options(const Stack& s, uint8_t offered);
 // Dispatches a segment of a half-open record. True: its packet was kept.
 bool arrives_half_open(Stack& s, uint32_t index, const wire::Segment& seg, Output& out);
 void forget_half_open(Stack& s, uint32_t index);
 void half_open_timeout(Stack& s, uint32_t index);
 void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission);
+
+// --- SYN cookies: passive opens that have no record ---
+void send_cookie(Stack& s, uint32_t listener, const wire::FlowKey& key, const wire::Segment& seg, Output& out);
+// Does `seg` bring back a cookie of this listener? Then `record` is what would have been remembered.
+CookieVerdict returns_cookie(Stack& s, uint32_t listener, const wire::FlowKey& key, const wire::Segment& seg,
+                             HalfOpen& record);
+// The connection of a cookie that came back. True: the packet was kept.
+bool accept_cookie(Stack& s, HalfOpen& record, uint32_t tag, const wire::Segment& seg, Output& out);
 
 // --- connections ---
 // A TCB with all that OPEN sets up, in CLOSED; nullptr: none is free.

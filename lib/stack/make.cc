@@ -53,6 +53,8 @@ Stack* make_stack(const Config& config, std::span<std::byte> memory, Instant now
   s->cx.own_mss = static_cast<uint16_t>(config.mtu - 40);  // RFC9293-MUST-67, RFC6691-2
   s->cx.isn_secret = derived(config.secret, 1);
   s->flow_secret = derived(config.secret, 2);
+  s->cookie_secret = derived(config.secret, 3);
+  if (config.listener_half_open == 0) s->config.listener_half_open = config.max_half_open - config.max_half_open / 4;
   s->to_announce = config.local.count;
   lay_out(*s, config, region, now);
   return s;

@@ -11,6 +11,12 @@ uint16_t Neighbors::find(Ipv4Address address) const {
   return none;
 }
 
+bool Neighbors::crowded() const {
+  size_t in_use = 0;
+  for (uint16_t i = 0; i < used_; ++i) in_use += entries_[i].users > 0 ? 1 : 0;
+  return 2 * in_use >= entries_.size();
+}
+
 uint16_t Neighbors::find_or_add(Ipv4Address address) {
   uint16_t i = find(address);
   if (i != none) return i;

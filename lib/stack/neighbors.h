@@ -53,6 +53,8 @@ class Neighbors {
   // The neighbour of this address, a new one at its first use; none if all places are in use.
   uint16_t find_or_add(Ipv4Address address);
   uint16_t find(Ipv4Address address) const;
+  // Fewer than half of the places could be had.
+  bool crowded() const;
   Neighbor& operator[](uint16_t i) { return entries_[i]; }
   const Neighbor& operator[](uint16_t i) const { return entries_[i]; }
   uint16_t size() const { return used_; }

@@ -11,13 +11,25 @@ namespace millrace::stack {
 using wire::FlowKey;
 using wire::Segment;
 
-namespace {
-
 uint8_t scale_for(const Stack& s, uint32_t buffer) {
   uint8_t scale = 0;
   while (s.cx.params.window_scaling && scale < 14 && (65535u << scale) < buffer) ++scale;
   return scale;
 }
+
+uint32_t receive_buffer_of(const Stack& s, const Listener& listener) {
+  uint32_t kb = listener.options.receive_buffer_kb;
+  return kb != 0 ? kb * 1024u : s.cx.params.receive_buffer;
+}
+
+uint8_t agreed_options(const Stack& s, uint8_t offered) {
+  if (!s.cx.params.timestamps) offered &= static_cast<uint8_t>(~wire::opt_timestamps);
+  if (!s.cx.params.sack) offered &= static_cast<uint8_t>(~wire::opt_sack_permitted);
+  if (!s.cx.params.window_scaling) offered &= static_cast<uint8_t>(~wire::opt_wscale);
+  return offered;
+}
+
+namespace {
 
 void unqueue(Stack& s, uint32_t index) {
   HalfOpen& record = s.half_opens[index];
@@ -33,30 +45,67 @@ void want_syn_ack(Stack& s, uint32_t index) {
   s.ready_half_opens.push_back(s.half_opens, index);
 }
 
-Listener* listener_of(Stack& s, const HalfOpen& record) {
-  Listener& listener = s.listening[record.listener];
-  return listener.generation == record.listener_generation ? &listener : nullptr;
+// All that a record holds but its entry in the table.
+void give_back(Stack& s, uint32_t index) {
+  HalfOpen& record = s.half_opens[index];
+  unqueue(s, index);
+  s.cx.wheel.cancel(s.wheel_index(index));
+  --s.neighbors[record.neighbor].users;
+  if (Listener* listener = s.listener_of(record.listener)) --listener->half_open;
+  record.in_use = false;
+  s.half_opens.give(index);
+}
+
+void reset_stranger(Stack& s, const FlowKey& key, const Segment& seg, Output& out) {
+  if (!answer_room(s, out)) return;
+  s.cx.count(Count::resets_sent);
+  answer(s, tcp::make_reset(key, seg, s.cx.params.ttl), out);
 }
 
 // The record becomes a TCB in ESTABLISHED, and the segment that completed the handshake goes on to it.
 bool promote(Stack& s, uint32_t index, const Segment& seg, Output& out) {
   HalfOpen& record = s.half_opens[index];
-  Listener* listener = listener_of(s, record);
+  Listener* listener = s.listener_of(record.listener);
   if (listener == nullptr) {  // unlisten came between
     if (answer_room(s, out)) answer(s, tcp::make_reset(record.key, seg, s.cx.params.ttl), out);
     forget_half_open(s, index);
     return false;
   }
-  if (listener->untold >= listener->backlog) {
-    s.cx.count(Count::listen_overflow);  // the peer sends again; the record stays
-    return false;
+  Tcb* tcb = establish_passive(s, record, *listener);
+  if (tcb == nullptr) return false;  // the peer sends again; the record stays
+  s.flows.rename(record.tag, Number::make(Kind::half_open, index), Number::make(Kind::tcb, s.cx.index_of(*tcb)));
+  give_back(s, index);
+  return complete_passive(s, *tcb, seg, out);
+}
+
+// An ACK of something that this record has not sent. The peer may have been answered with a cookie before there was
+// room for a record, and have sent its SYN a second time.
+bool arrives_for_cookie(Stack& s, uint32_t index, const Segment& seg, Output& out) {
+  HalfOpen& record = s.half_opens[index];
+  HalfOpen from_cookie;
+  uint32_t tag = record.tag;
+  CookieVerdict verdict = CookieVerdict::forged;
+  if (s.listener_of(record.listener) != nullptr)
+    verdict = returns_cookie(s, record.listener & 0xffff, record.key, seg, from_cookie);
+  if (verdict == CookieVerdict::forged) reset_stranger(s, record.key, seg, out);
+  if (verdict != CookieVerdict::valid) return false;
+  forget_half_open(s, index);
+  return accept_cookie(s, from_cookie, tag, seg, out);
+}
+
+}  // namespace
+
+Tcb* establish_passive(Stack& s, const HalfOpen& record, Listener& listener) {
+  if (listener.untold >= listener.backlog) {
+    s.cx.count(Count::listen_overflow);
+    return nullptr;
   }
-  Tcb* tcb = new_tcb(s, record.key, record.tag, record.neighbor, listener->options, listener->channel, listener->token);
+  Tcb* tcb = new_tcb(s, record.key, record.tag, record.neighbor, listener.options, listener.channel, listener.token);
   if (tcb == nullptr) {
     s.cx.count(Count::drop_no_memory);
-    return false;
+    return nullptr;
   }
-  ++listener->untold;
+  ++listener.untold;
   tcb->listener = record.listener;
   tcb->iss = record.iss;
   tcb->snd.una = tcb->snd.nxt = tcb->snd.max = tcb->end = record.iss + 1;
@@ -73,48 +122,55 @@ bool promote(Stack& s, uint32_t index, const Segment& seg, Output& out) {
   tcp::take_syn_options(s.cx, *tcb, syn);
   if (record.ecn) tcb->ecn = tcp::ecn_ok;
   if (record.sent == 1) tcp::handshake_rtt(s.cx, *tcb, s.cx.now - record.sent_at);  // RFC6298-3a
-  uint32_t slot = s.cx.index_of(*tcb);
-  s.flows.rename(record.tag, Number::make(Kind::half_open, index), Number::make(Kind::tcb, slot));
-  unqueue(s, index);
-  s.cx.wheel.cancel(s.wheel_index(index));
-  --s.neighbors[record.neighbor].users;
-  record.in_use = false;
-  s.half_opens.give(index);
-  s.cx.count(Count::passive_opens);
-  tcp::establish(s.cx, *tcb);
-  // This segment's own window counts from here on.
-  tcb->snd.wl1 = seg.seq - 1;
-  tcp::Outcome outcome = tcp::segment_arrives(s.cx, *tcb, seg);
-  return settle(s, *tcb, outcome, seg, out);
+  return tcb;
 }
 
-}  // namespace
+bool complete_passive(Stack& s, Tcb& tcb, const Segment& seg, Output& out) {
+  s.cx.count(Count::passive_opens);
+  tcp::establish(s.cx, tcb);
+  // This segment's own window counts from here on.
+  tcb.snd.wl1 = seg.seq - 1;
+  tcp::Outcome outcome = tcp::segment_arrives(s.cx, tcb, seg);
+  return settle(s, tcb, outcome, seg, out);
+}
 
-void arrives_listen(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t tag, const Segment& seg,
-                    wire::Seq not_before, Output& out) {
+bool arrives_listen(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t tag, const Segment& seg,
+                    Output& out) {
   // First RST, second ACK, third SYN; anything else is dropped.
-  if (seg.has(wire::rst)) return;
+  if (seg.has(wire::rst)) return false;
   if (seg.has(wire::ack)) {
-    if (!answer_room(s, out)) return;
-    s.cx.count(Count::resets_sent);
-    answer(s, tcp::make_reset(key, seg, s.cx.params.ttl), out);
-    return;
+    HalfOpen record;
+    CookieVerdict verdict = returns_cookie(s, listener_index, key, seg, record);
+    if (verdict == CookieVerdict::valid) return accept_cookie(s, record, tag, seg, out);
+    if (verdict == CookieVerdict::forged) reset_stranger(s, key, seg, out);
+    return false;
   }
   if (!seg.has(wire::syn)) {
     s.cx.count(Count::drop_listen);
-    return;
+    return false;
   }
-  Listener& listener = s.listening[listener_index];
-  uint16_t hop = next_hop(s, key.remote);
-  uint32_t index = listener.untold < listener.backlog && hop != Neighbors::none ? s.half_opens.take() : no_index;
-  if (index == no_index) {
+  tcp::SynCookies cookies = s.cx.params.syn_cookies;
+  if (cookies != tcp::SynCookies::always && open_half(s, listener_index, key, tag, seg, wire::Seq{0})) return false;
+  // No cookie where its ACK could not be taken either.
+  const Listener& listener = s.listening[listener_index];
+  bool routed = s.config.local.on_link(key.remote) || !s.config.gateway.is_unspecified();
+  if (cookies == tcp::SynCookies::off || listener.untold >= listener.backlog || !routed)
     s.cx.count(Count::listen_overflow);
-    return;
-  }
+  else
+    send_cookie(s, listener_index, key, seg, out);
+  return false;
+}
+
+bool open_half(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t tag, const Segment& seg,
+               wire::Seq not_before) {
+  Listener& listener = s.listening[listener_index];
+  if (listener.untold >= listener.backlog || listener.half_open >= s.config.listener_half_open) return false;
+  if (s.half_opens.free_count() == 0 || s.flows.size() == s.flows.capacity()) return false;
+  uint16_t hop = next_hop(s, key.remote, true);
+  if (hop == Neighbors::none) return false;
+  uint32_t index = s.half_opens.take();
   tcp::Initial initial = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now);
   if (not_before != wire::Seq{0} && wire::before(initial.iss, not_before)) initial.iss = not_before;
-  uint32_t buffer =
-      listener.options.receive_buffer_kb != 0 ? listener.options.receive_buffer_kb * 1024u : s.cx.params.receive_buffer;
   HalfOpen& record = s.half_opens[index];
   record = HalfOpen{};
   record.key = key;
@@ -123,38 +179,28 @@ void arrives_listen(Stack& s, uint32_t listener_index, const FlowKey& key, uint3
   record.ts_recent = seg.ts_val;
   record.ts_offset = initial.ts_offset;
   record.tag = tag;
-  record.listener = listener_index;
-  record.listener_generation = listener.generation;
+  record.listener = s.handle_of(listener_index);
   record.mss = seg.mss;
   record.wnd = seg.wnd;
   record.neighbor = hop;
   record.wscale = seg.wscale;
-  record.own_wscale = scale_for(s, buffer);
-  record.receive_buffer = buffer;
+  record.receive_buffer = receive_buffer_of(s, listener);
+  record.own_wscale = scale_for(s, record.receive_buffer);
   record.in_use = true;
   record.ecn = seg.has(wire::ece) && seg.has(wire::cwr) &&  // RFC 3168 6.1.1
                s.cx.wants_ecn(listener.options.congestion, tcp::EcnMode::passive);
-  record.options = seg.options;
-  if (!s.cx.params.timestamps) record.options &= static_cast<uint8_t>(~wire::opt_timestamps);
-  if (!s.cx.params.sack) record.options &= static_cast<uint8_t>(~wire::opt_sack_permitted);
-  if (!s.cx.params.window_scaling) record.options &= static_cast<uint8_t>(~wire::opt_wscale);
-  if (!s.flows.insert(tag, Number::make(Kind::half_open, index))) {
-    s.half_opens.give(index);
-    s.cx.count(Count::listen_overflow);
-    return;
-  }
+  record.options = agreed_options(s, seg.options);
+  bool inserted = s.flows.insert(tag, Number::make(Kind::half_open, index));
+  ensure(inserted);
+  ++listener.half_open;
   ++s.neighbors[hop].users;
   want_syn_ack(s, index);
+  return true;
 }
 
 void forget_half_open(Stack& s, uint32_t index) {
-  HalfOpen& record = s.half_opens[index];
-  s.flows.erase(record.tag, Number::make(Kind::half_open, index));
-  unqueue(s, index);
-  s.cx.wheel.cancel(s.wheel_index(index));
-  --s.neighbors[record.neighbor].users;
-  record.in_use = false;
-  s.half_opens.give(index);
+  s.flows.erase(s.half_opens[index].tag, Number::make(Kind::half_open, index));
+  give_back(s, index);
 }
 
 bool arrives_half_open(Stack& s, uint32_t index, const Segment& seg, Output& out) {
@@ -167,12 +213,7 @@ bool arrives_half_open(Stack& s, uint32_t index, const Segment& seg, Output& out
       forget_half_open(s, index);
       return false;
     case tcp::HalfOpenVerdict::establish: return promote(s, index, seg, out);
-    case tcp::HalfOpenVerdict::reset:
-      if (answer_room(s, out)) {
-        s.cx.count(Count::resets_sent);
-        answer(s, tcp::make_reset(record.key, seg, s.cx.params.ttl), out);
-      }
-      return false;
+    case tcp::HalfOpenVerdict::reset: return arrives_for_cookie(s, index, seg, out);
     case tcp::HalfOpenVerdict::ack: break;
   }
   if (!answer_room(s, out)) return false;
@@ -195,7 +236,7 @@ bool arrives_half_open(Stack& s, uint32_t index, const Segment& seg, Output& out
 void half_open_timeout(Stack& s, uint32_t index) {
   HalfOpen& record = s.half_opens[index];
   if (!record.in_use) return;
-  if (record.sent > s.cx.params.syn_ack_retries || listener_of(s, record) == nullptr) {
+  if (record.sent > s.cx.params.syn_ack_retries || s.listener_of(record.listener) == nullptr) {
     s.cx.count(Count::half_open_expired);
     forget_half_open(s, index);
     return;

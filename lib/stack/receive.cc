@@ -40,11 +40,11 @@ void arrives_time_wait(Stack& s, uint32_t index, const FlowKey& key, uint32_t ta
   if (verdict == tcp::TimeWaitVerdict::reopen) {
     uint32_t listener = s.listeners.find(key.local, key.local_port);
     if (listener != no_index && !s.closing) {
-      // The new ISS lies above all that the old connection has sent (RFC9293-MAY-2).
-      wire::Seq above = record.snd_nxt + 0x10000;
-      s.cx.count(Count::time_wait_reopened);
-      end_time_wait(s, index);
-      arrives_listen(s, listener, key, tag, seg, above, out);
+      // The new ISS lies above all that the old connection has sent (RFC9293-MAY-2). A cookie could not promise that:
+      // without a record the SYN is dropped, and TIME-WAIT stays.
+      bool opened = open_half(s, listener, key, tag, seg, record.snd_nxt + 0x10000);
+      s.cx.count(opened ? Count::time_wait_reopened : Count::listen_overflow);
+      if (opened) end_time_wait(s, index);
       return;
     }
   }
@@ -87,10 +87,8 @@ bool dispatch(Stack& s, const Segment& seg, const FlowKey& key, uint32_t tag, Nu
     }
   }
   uint32_t listener = s.closing ? no_index : s.listeners.find(key.local, key.local_port);
-  if (listener != no_index)
-    arrives_listen(s, listener, key, tag, seg, wire::Seq{0}, out);
-  else
-    arrives_closed(s, key, seg, out);
+  if (listener != no_index) return arrives_listen(s, listener, key, tag, seg, out);
+  arrives_closed(s, key, seg, out);
   return false;
 }
 

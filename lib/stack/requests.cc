@@ -45,7 +45,7 @@ void listen(Stack& s, uint32_t channel, const Request& request) {
   Listener& listener = s.listening[added.index];
   uint32_t generation = listener.generation + 1;
   listener = {request.token, address, open.options, generation, request.backlog != 0 ? request.backlog : 1, 0,
-              open.local_port, static_cast<uint8_t>(channel)};
+              open.local_port, static_cast<uint8_t>(channel), 0, Instant{}};
   Event e;
   e.kind = Event::listening;
   e.token = request.token;

@@ -35,6 +35,7 @@ struct Config {
   uint32_t core = 0;                   // stands in every ConnectionId
   uint32_t max_connections = 16384;    // TCBs
   uint32_t max_half_open = 4096;       // passive opens not yet acknowledged
+  uint32_t listener_half_open = 0;     // of them, one listener's at most; 0: three quarters
   uint32_t max_time_wait = 65536;      // records; a power of two
   uint32_t max_listeners = 64;
   uint32_t max_port_pools = 64;        // (local address, destination) pairs of active opens at a time

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/index_list.h"
+#include "base/pool.h"
 #include "millrace/time.h"
 #include "tcp/params.h"
 #include "wire/flow_key.h"
@@ -19,8 +20,7 @@ struct alignas(64) HalfOpen {
   uint32_t ts_offset = 0;
   Instant sent_at;          // of the first SYN,ACK: an RTT sample if there was no second
   uint32_t tag = 0;
-  uint32_t listener = 0;
-  uint32_t listener_generation = 0;
+  uint32_t listener = no_index;  // Stack::handle_of
   Link ready;
   uint16_t mss = 536;       // as received
   uint16_t wnd = 0;

@@ -16,6 +16,9 @@ enum class EcnMode : uint8_t {
   active,
 };
 
+// Does a SYN that finds no room in the half-open queue get a cookie (RFC 4987 3.6)? `always`: each SYN, for tests.
+enum class SynCookies : uint8_t { off, on_overflow, always };
+
 struct Params {
   // Retransmission (RFC 6298). The minimum is Linux's; the RFC's own SHOULD is 1 s (RFC6298-2.4).
   Duration rto_initial = seconds(1);       // RFC6298-2.1
@@ -28,6 +31,7 @@ struct Params {
   Duration r2 = seconds(924);              // until `timed out`; Linux's 15 retries (RFC9293-SHLD-11: >= 100 s)
   uint8_t syn_retries = 7;                 // SYNs at 0, 1, 3 ... 127 s, `timed out` at 247 s (RFC9293-MUST-23)
   uint8_t syn_ack_retries = 5;
+  SynCookies syn_cookies = SynCookies::on_overflow;
 
   // Acknowledging (RFC 9293 3.8.6.3). 40 ms as Linux's minimum; the RFC allows up to 500 (RFC9293-MUST-40).
   Duration delayed_ack = milliseconds(40);

@@ -254,7 +254,7 @@ struct alignas(64) Tcb {
   Instant last_received;
   Instant challenge_since;
   Duration r2{};
-  uint32_t listener = no_index;
+  uint32_t listener = no_index;  // Stack::handle_of: whose backlog it counts against until it is told
   uint16_t port_pool = 0xffff;
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "tcp/check_tcb.h"
+#include "tcp/isn.h"
 #include "wire/build.h"
 
 namespace millrace::conformance {
@@ -298,6 +299,10 @@ void Net::note(const Sent& packet) {
   if (s.flags & syn) {
     l.iss = s.seq;
     if (s.timestamps) l.ts_offset = *s.ts_val - static_cast<uint32_t>(packet.at.ms());
+    if (s.timestamps && s.flags & ack_bit && counter(Count::syn_cookies_sent) > 0) {
+      wire::FlowKey key{own, packet.destination, packet.source_port, packet.destination_port, 4};
+      l.ts_offset = tcp::initial_numbers(stack->cx.isn_secret, key, now).ts_offset;
+    }
   }
   if (s.timestamps) l.last_ts = *s.ts_val;
 }

@@ -234,12 +234,12 @@ TEST(PassiveOpen, TextBehindAGapCompletesTheHandshakeToo) {
   EXPECT_EQ(net.received, stream(1, 20));
 }
 
-// RFC9293-MUST-41: a full half-open queue drops SYNs; what is established goes on
+// RFC9293-MUST-41: without cookies a full half-open queue drops SYNs; what is established goes on
 TEST(PassiveOpen, WhenTheHalfOpenQueueIsFullSynsAreDropped) {
-  Net net;
+  Net net{[](stack::Config& c) { c.tcp.syn_cookies = tcp::SynCookies::off; }};
   net.established_passive();
   Peer other = net.peer;
-  for (uint16_t i = 0; i < 8; ++i) {
+  for (uint16_t i = 0; i < 6; ++i) {  // the listener's share of eight
     other.port = static_cast<uint16_t>(6000 + i);
     net.in(other, S(0).mss(1460));
     net.expect(other, SA(0, 1).mss(1460));
@@ -302,6 +302,29 @@ TEST(PassiveOpen, AHandshakeThatFindsTheBacklogFullIsTakenLater) {
   net.in(A(1, 1));
   EXPECT_EQ(net.state(), State::established);
   EXPECT_EQ(net.events.size(), 4u);
+}
+
+// RFC 9293 3.10.1: what the last listener of a port has accepted does not count against the next one's backlog
+TEST(PassiveOpen, ABacklogBeginsAnewWithItsListener) {
+  Net net{{}, 2};
+  net.listen(80, {}, 1);
+  net.reads = false;
+  for (uint16_t port : {5000, 5001, 5002}) {
+    net.peer.port = port;
+    net.in(S(0).mss(1460));
+    net.expect(SA(0, 1).mss(1460));
+    net.in(A(1, 1));
+  }
+  net.unlisten();
+  net.reads = true;
+  for (int i = 0; i < 2; ++i) net.advance(milliseconds(1));
+  for (int i = 0; i < 3; ++i) net.expect_event(Event::accepted);
+  net.listen(80, {}, 1);
+  net.peer.port = 5003;
+  net.in(S(0).mss(1460));
+  net.expect(SA(0, 1).mss(1460));
+  net.in(A(1, 1));
+  EXPECT_EQ(net.expect_event(Event::accepted).kind, Event::accepted);
 }
 
 // RFC9293-MUST-8, RFC9293-SHLD-1, RFC6528-3: a clock of 4 us and an offset of the 4-tuple's own

@@ -14,7 +14,7 @@ stack::Config config_of(const Plan& p, int h, const Random& seed) {
   stack::Config c;
   c.core = static_cast<uint32_t>(h + 1);
   c.max_connections = 128;
-  c.max_half_open = 64;
+  c.max_half_open = c.listener_half_open = 64;
   c.max_time_wait = p.time_wait;
   c.max_port_pools = 4;
   c.max_neighbors = 8;
@@ -25,6 +25,7 @@ stack::Config config_of(const Plan& p, int h, const Random& seed) {
   c.last_port = 40000 + 199;
   c.secret = {r.next(), r.next()};
   c.seed = r.next();
+  if (p.cookies) c.tcp.syn_cookies = tcp::SynCookies::always;
   c.tcp.timestamps = p.timestamps[h];
   c.tcp.sack = p.sack[h];
   c.tcp.window_scaling = p.window_scaling[h];

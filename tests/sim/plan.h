@@ -37,6 +37,7 @@ struct Plan {
   bool clock_steps;          // turns come late, and by odd amounts
   Duration faults_end;
   uint32_t time_wait;        // records
+  bool cookies;              // each SYN is answered with one
   uint64_t first_ns;         // where the clock starts: also near where 32-bit numbers wrap
 
   static Plan draw(uint64_t seed);
@@ -72,6 +73,10 @@ inline Plan Plan::draw(uint64_t seed) {
   p.faults_end = seconds(5 + r.below(60));
   p.time_wait = one_in(4) ? 4 : 1024;
   p.first_ns = one_in(2) ? r.next() >> 20 : (uint64_t{1} << 44) - r.below(1'000'000'000);
+  // Where nothing is lost or late: a server with cookies does not send its SYN,ACK again, and so forgets a client whose
+  // last ACK of the handshake is lost, and takes one that comes after the connection's end for a new client's.
+  bool loses = p.faults.loss + p.faults.duplication + p.faults.reordering + p.faults.corruption > 0;
+  p.cookies = !loses && p.packets[0] == 4000 && p.packets[1] == 4000 && one_in(2);
   return p;
 }
 
