@@ -124,6 +124,8 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     challenge_ack(cx, tcb);
     return false;
   }
+  // RFC7323-4.3, -5.3R3. Only now: a forged TSval with no idea of our numbers must not shut the peer's own out.
+  take_timestamp(cx, tcb, seg);
   uint32_t wnd_before = tcb.snd.wnd;
   if (after_eq(seg.ack, tcb.snd.una)) update_window(tcb, seg);
   if (tcb.timer == Tcb::Timer::persist) {
@@ -192,7 +194,6 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
       challenge_ack(cx, tcb);
     return outcome;
   }
-  take_timestamp(cx, tcb, seg);  // RFC7323-4.3, -5.3R3
   // Third (security) does not exist here. Fourth, the SYN bit (RFC9293-3.10.7.4c, RFC5961-4.2).
   if (seg.has(wire::syn)) {
     challenge_ack(cx, tcb);

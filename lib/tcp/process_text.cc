@@ -33,7 +33,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   if (tcb.is(app_closed)) {  // RFC9293-SHLD-3: the peer shall know that this was never read
     cx.count(Count::drop_after_close);
     tcb.reason = Event::reset;
-    tcb.set(rst_on_remove);
+    outcome.reset = true;  // where the segment's ACK says that the peer will take it (RFC5961-3.2.1)
     outcome.fate = Fate::gone;
     return;
   }

@@ -93,7 +93,7 @@ bool as_predicted(const Tcb& tcb, const Segment& seg) {
   if (tcb.state != State::established || (seg.flags & (unusual | wire::ack)) != wire::ack) return false;
   if (seg.seq != tcb.rcv.nxt || tcb.dup_acks != 0 || tcb.timer == Tcb::Timer::persist) return false;
   if (tcb.is(in_recovery | in_loss | probe_outstanding | app_closed | keepalive_on | fin_waiting | urgent_received)) return false;
-  if (tcb.absent != 0) return false;
+  if (tcb.absent != 0 || seg.sack_count != 0) return false;
   if (seg.text_len > distance(tcb.rcv.nxt, tcb.rcv.adv)) return false;
   if (distance(tcb.snd.una, seg.ack) > distance(tcb.snd.una, tcb.snd.nxt)) return false;
   if (seg.text_len == 0 && seg.ack == tcb.snd.una) return false;  // a duplicate, or a window update

@@ -153,5 +153,17 @@ TEST_F(Sack, WhatWasSackedIsNotFreed) {
   net.in(A(1, 2921));
 }
 
+// RFC6675-5.1, RFC2018-3: blocks beside an ACK of new data count, with no timestamps in the segment, too
+TEST(SackSender, BlocksBesideAnAckOfNewData) {
+  Net net;
+  net.peer.sack = true;
+  net.established_passive();
+  net.send(6 * 1460);
+  net.drop_sent();
+  net.advance(milliseconds(1));
+  net.in(A(1, 1461).sack(2921, 8761));
+  net.expect(A(1461, 1, 1460));
+}
+
 }  // namespace
 }  // namespace millrace::conformance

@@ -202,6 +202,15 @@ TEST_F(Paws, ARstDoesNotMoveTsRecent) {
   net.expect_after(milliseconds(40), A(1, 11));
 }
 
+// RFC5961-5.2: a segment with an unacceptable ACK is discarded: its timestamp must not shut out what the peer sends
+TEST_F(Paws, AnUnacceptableAckDoesNotMoveTsRecent) {
+  net.in(P(1, 10000, 10).ts(clock + 100'000, 0));
+  net.expect(A(1, 1).ecr(clock));
+  net.in(P(1, 1, 10).ts(clock + 1, 0));
+  EXPECT_EQ(net.received, stream(1, 10));
+  net.expect_after(milliseconds(40), A(1, 11).ecr(clock + 1));
+}
+
 // RFC7323-5.2: a RST without one counts
 TEST_F(Paws, ARstWithoutTimestampCounts) {
   net.in(R(1).no_ts());
