@@ -70,8 +70,10 @@ void newreno_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, u
     return;
   }
   if (tcb.is(in_loss) && after_eq(tcb.snd.una, tcb.recover)) leave_recovery(tcb);
+  // What duplicates have told of has let new segments out already (RFC 3042); it does not open the window once more.
+  uint32_t told_before = std::min(acked - std::min<uint32_t>(acked, tcb.mss), uint32_t{tcb.dup_acks} * tcb.mss);
   tcb.dup_acks = 0;  // RFC6675-5.0
-  cc_acked(cx, tcb, {acked, flight_before, told.rtt(cx.now), tcb.ecn != 0 && told.by->has(wire::ece)});
+  cc_acked(cx, tcb, {acked - told_before, flight_before, told.rtt(cx.now), tcb.ecn != 0 && told.by->has(wire::ece)});
 }
 
 }  // namespace millrace::tcp

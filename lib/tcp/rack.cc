@@ -82,8 +82,10 @@ void leave(Tcb& tcb) {
   if (tcb.rack.persist > 0 && --tcb.rack.persist == 0) tcb.rack.steps = 1;
 }
 
-// RFC6675-5.B, -5.C, RFC5681-4.3a by RFC 6937 3: as much is sent as was delivered, scaled down to what congestion control decided; or built up to it.
-void prr(Tcb& tcb, uint32_t delivered) {
+// RFC6675-5.B, -5.C, RFC5681-4.3a by RFC 6937 3: as much is sent as was delivered, scaled down to what congestion control
+// decided; or built up to it, and faster than delivered only when SND.UNA gets on and nothing more was lost (`safe`, as
+// RFC 9937 has it).
+void prr(Tcb& tcb, uint32_t delivered, bool safe) {
   if (tcb.congestion == Congestion::none) return;
   auto& p = tcb.prr;
   p.delivered += delivered;
@@ -94,7 +96,7 @@ void prr(Tcb& tcb, uint32_t delivered) {
     may = share > p.out ? static_cast<uint32_t>(share - p.out) : 0;
   } else {
     uint32_t owed = p.delivered > p.out ? p.delivered - p.out : 0;
-    may = std::min(tcb.ssthresh - pipe, std::max(owed, delivered) + tcb.mss);  // the slow-start bound
+    may = std::min(tcb.ssthresh - pipe, std::max(owed, delivered) + (safe ? tcb.mss : 0u));
   }
   tcb.cwnd = std::max<uint32_t>(pipe + may, tcb.mss);
 }
@@ -134,12 +136,14 @@ void rack_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint
   end_probe(cx, tcb, told, acked, flight_before);
   bool aimed = tcb.is(in_recovery);  // the ACK that ends recovery grows nothing
   if (tcb.is(in_recovery | in_loss) && after_eq(tcb.snd.una, tcb.recover)) leave(tcb);  // RFC6675-5.A
+  uint32_t lost = tcb.absent - tcb.sacked;
   Duration wait = rack_detect(cx, tcb);
+  bool safe = acked > 0 && tcb.absent - tcb.sacked == lost;
   if (tcb.absent != tcb.sacked && !tcb.is(in_recovery | in_loss)) enter(cx, tcb);
   if (tcb.is(in_recovery))
-    prr(tcb, told.bytes);
+    prr(tcb, told.bytes, safe);
   else if (acked > 0 && !aimed)
-    cc_acked(cx, tcb, {acked, flight_before, told.rtt(cx.now), tcb.ecn != 0 && told.by->has(wire::ece)});
+    cc_acked(cx, tcb, {std::min(acked, told.bytes), flight_before, told.rtt(cx.now), tcb.ecn != 0 && told.by->has(wire::ece)});
   if (wait.ns != 0)
     cx.start_timer(tcb, Tcb::Timer::reorder, wait);
   else if (tcb.timer == Tcb::Timer::reorder || (tcb.timer == Tcb::Timer::probe && tcb.absent != 0))
@@ -151,7 +155,7 @@ void rack_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint
 void reorder_timeout(Context& cx, Tcb& tcb) {
   Duration wait = rack_detect(cx, tcb);
   if (tcb.absent != tcb.sacked && !tcb.is(in_recovery | in_loss)) enter(cx, tcb);
-  if (tcb.is(in_recovery)) prr(tcb, 0);
+  if (tcb.is(in_recovery)) prr(tcb, 0, false);
   if (wait.ns != 0)
     cx.start_timer(tcb, Tcb::Timer::reorder, wait);
   else
