@@ -18,6 +18,8 @@ void cc_init(Context& cx, Tcb& tcb) {
   tcb.cwnd = tcb.congestion == Congestion::none ? cx.params.fixed_window : initial_window(tcb, cx.params);
   tcb.ssthresh = 0x7fffffff;  // RFC5681-3.1f
   tcb.cc_acked = 0;
+  tcb.used = 0;
+  tcb.used_until = tcb.snd.nxt;
   tcb.cubic = {};
   hystart_init(tcb);
   if (tcb.congestion == Congestion::dctcp) dctcp_init(tcb);
@@ -37,7 +39,16 @@ void reno_acked(Tcb& tcb, uint32_t bytes, uint32_t flight) {
   }
 }
 
+static void note_used(Tcb& tcb, uint32_t flight) {
+  if (wire::after(tcb.snd.una, tcb.used_until)) {
+    tcb.used_until = tcb.snd.nxt;
+    tcb.used = 0;
+  }
+  tcb.used = std::max(tcb.used, flight);
+}
+
 void cc_acked(Context& cx, Tcb& tcb, const Acked& a) {
+  note_used(tcb, a.flight);
   switch (tcb.congestion) {
     case Congestion::cubic: cubic_acked(cx, tcb, a); break;
     case Congestion::newreno: reno_acked(tcb, a.bytes, a.flight); break;

@@ -9,7 +9,7 @@ namespace millrace::tcp {
 
 // What an ACK of new data means for the window.
 struct Acked {
-  uint32_t bytes;     // newly acknowledged
+  uint32_t bytes;     // newly acknowledged, and not SACKed before
   uint32_t flight;    // what was in flight as it came
   uint32_t rtt = 0;   // us, measured by it; 0: not
   bool marked = false;  // with ECE
@@ -25,9 +25,10 @@ void cc_idle(Tcb& tcb, const Params& p);              // nothing was sent for lo
 
 // --- for the files of this room ---
 
-// A window that was not used says nothing about the path: it does not grow (RFC 7661; RFC9438-4.6b).
+// A window that was not used says nothing about the path: it does not grow (RFC 7661; RFC9438-4.6b). In slow start more
+// than half of it must have been used, at the most of a round trip.
 inline bool window_limited(const Tcb& tcb, uint32_t flight) {
-  return tcb.cwnd < tcb.ssthresh ? flight * 2 >= tcb.cwnd : flight + tcb.mss >= tcb.cwnd;
+  return tcb.cwnd < tcb.ssthresh ? std::max(flight, tcb.used) * 2 > tcb.cwnd : flight + tcb.mss >= tcb.cwnd;
 }
 
 // RFC5681-3.1g, RFC 3465: by what was acknowledged, `segments` at most for one ACK. While a timeout's data comes in once
@@ -40,7 +41,7 @@ void reno_acked(Tcb& tcb, uint32_t bytes, uint32_t flight);
 
 // RFC 9406. The growth that slow start may have by this ACK; ssthresh falls to cwnd when slow start is over.
 void hystart_init(Tcb& tcb);
-uint32_t hystart_growth(Tcb& tcb, const Acked& a);
+uint32_t hystart_growth(Tcb& tcb, const Acked& a, uint32_t stretch);
 
 // RFC 9438.
 void cubic_acked(Context& cx, Tcb& tcb, const Acked& a);

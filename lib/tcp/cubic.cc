@@ -72,7 +72,7 @@ void cubic_acked(Context& cx, Tcb& tcb, const Acked& a) {
   auto& c = tcb.cubic;
   bool limited = window_limited(tcb, a.flight);
   if (tcb.cwnd < tcb.ssthresh) {  // RFC9438-4.10
-    uint32_t growth = hystart_growth(tcb, a);
+    uint32_t growth = hystart_growth(tcb, a, cx.params.slow_start_stretch);
     if (limited) tcb.cwnd += growth;
     return;
   }

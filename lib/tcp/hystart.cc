@@ -9,7 +9,6 @@ namespace {
 constexpr uint32_t infinite = 0xffffffff;
 constexpr uint32_t min_thresh_us = 4'000, max_thresh_us = 16'000;
 constexpr uint8_t samples_needed = 8, css_divisor = 4, css_rounds = 5;
-constexpr uint32_t stretch = 8;  // L: nothing here is paced
 
 void begin_round(Tcb& tcb) {
   auto& h = tcb.hystart;
@@ -26,7 +25,7 @@ void hystart_init(Tcb& tcb) {
                  .css_left = 0};
 }
 
-uint32_t hystart_growth(Tcb& tcb, const Acked& a) {
+uint32_t hystart_growth(Tcb& tcb, const Acked& a, uint32_t stretch) {
   auto& h = tcb.hystart;
   if (a.rtt != 0) {
     h.current_min = std::min(h.current_min, a.rtt);

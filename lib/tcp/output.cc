@@ -245,11 +245,22 @@ void mark_ecn(Tcb& tcb, TxSegment& tx) {
   tcb.ecn &= static_cast<uint8_t>(~cwr_due);
 }
 
+// PSH for the segment just written if a group of what leaves together ends with it: receivers that merge segments pass
+// them on at a PSH. A group is half of cwnd at most, so that each lets an ACK come back while another is under way.
+void mark_group(const Context& cx, const Tcb& tcb, Emission& out, Seq end) {
+  if (cx.params.push_every < 2) return;
+  uint32_t n = std::min<uint32_t>(cx.params.push_every, tcb.cwnd / 2 / tcb.mss);
+  if (n > 1 && wire::offset(tcb.burst, end) % static_cast<int32_t>(n * tcb.mss) == 0)
+    (out.segments->end() - 1)->flags |= wire::psh;
+}
+
 // The next new segment. Returns what it used of the sequence space.
 uint32_t emit_new(Context& cx, Tcb& tcb, Emission& out, const Decision& d) {
   Seq seq = tcb.snd.nxt;
   uint32_t node = tcb.send_next;
+  if (!in_flight(tcb) || last_flight(cx, tcb).sent_at != cx.now) tcb.burst = seq;
   uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
+  mark_group(cx, tcb, out, seq + used);
   if (tcb.ecn != 0 && !before(seq, tcb.snd.max) && d.len > 0) mark_ecn(tcb, *(out.segments->end() - 1));
   if (before(seq, tcb.snd.max)) cx.count(Count::retransmitted);
   flight_sent(cx, tcb, seq, seq + used, node);
@@ -285,6 +296,7 @@ void emit_tail_probe(Context& cx, Tcb& tcb, Emission& out) {
 
 // What is lost, from the first on (RFC6675-4N1), as far as cwnd and the peer's window allow. False: there is more of it than room.
 bool emit_lost(Context& cx, Tcb& tcb, Emission& out, uint32_t& sent) {
+  Seq before_it = tcb.snd.nxt;  // the end of what was sent again just now
   while (Flight* f = first_lost(cx, tcb)) {
     Seq end = wire::earlier(f->end, f->seq + tcb.mss);
     // A peer that has shrunk its window gets a fast retransmission whole (RFC9293-MAY-7, RFC7323-2.4.4), else what lies
@@ -298,6 +310,8 @@ bool emit_lost(Context& cx, Tcb& tcb, Emission& out, uint32_t& sent) {
     }
     if (sent == limits::quantum_segments || !room_left(out)) return false;
     uint32_t used = emit_again(cx, tcb, out, f->node, f->seq, end);
+    if (f->seq == before_it) mark_group(cx, tcb, out, f->seq + used);
+    before_it = f->seq + used;
     flight_resent(cx, tcb, *f, used);
     note_resent(cx, tcb, used);
     tcb.clear(resend_first);

@@ -41,6 +41,7 @@ struct Params {
   uint32_t send_limit = 256 * 1024;        // bytes queued by `send` before failed(full)
   uint16_t out_of_order_limit = 128;       // segments held for reassembly per connection
   uint8_t initial_window = 10;             // segments (RFC 6928)
+  uint8_t slow_start_stretch = 8;          // segments by which one ACK may open cwnd (RFC9406-4.2: L, unpaced)
   uint32_t fixed_window = 1 << 20;         // bytes in flight with Congestion::none
 
   // Life times.
@@ -60,6 +61,7 @@ struct Params {
   bool frto = true;                        // RFC 5682: was a retransmission timeout a mistake?
   bool window_scaling = true;
   EcnMode ecn = EcnMode::passive;          // as Linux has it
+  uint8_t push_every = 0;                  // PSH also on each n-th segment of those that leave together
   bool immediate_ack = false;              // an ACK at the end of each turn that received text
   uint8_t ttl = 64;                        // RFC9293-MUST-49
   uint8_t restart_after_idle = 1;          // RFC5681-4.1

@@ -187,6 +187,9 @@ struct alignas(64) Tcb {
   Seq snd_up;
   Seq ecn_recover;                // cwnd falls once a round trip for ECE
   Seq dup_max;                    // SND.MAX when the first duplicate ACK came
+  Seq used_until;                 // while this is not acknowledged ...
+  uint32_t used = 0;              // ... the most that was in flight as an ACK came
+  Seq burst;                      // where the text that left last, and all at one time, begins
   uint32_t out_head = no_index;   // out of order, sorted
   uint16_t out_count = 0;
   uint8_t recent_count = 0;

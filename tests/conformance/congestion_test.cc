@@ -397,5 +397,60 @@ TEST_F(Congestion, ALossInTheNextWindowHalvesAgain) {
   EXPECT_LT(net.tcb().ssthresh, first);
 }
 
+// RFC5681-3.1g, RFC 7661: what the application did send in a round trip was used, though it had no more
+TEST_F(Congestion, TheWholeFlightOfARoundTripCounts) {
+  net.send(10 * mss);
+  net.drop_sent();
+  for (uint32_t i = 2; i <= 10; i += 2) ack(i);
+  EXPECT_EQ(net.tcb().cwnd, 20 * mss);
+}
+
+// RFC 7661: half a window is not enough to learn from
+TEST_F(Congestion, HalfAWindowGrowsNothing) {
+  net.send(5 * mss);
+  net.drop_sent();
+  for (uint32_t i = 1; i <= 5; ++i) ack(i);
+  EXPECT_EQ(net.tcb().cwnd, 10 * mss);
+}
+
+// RFC5681-3.2.1: duplicates have let out new segments; the ACK that shows them to be reordering does not do so again
+TEST_F(Congestion, ReorderingIsNotCountedTwice) {
+  net.send(30 * mss);
+  expect_segments(0, 10);
+  ack(0);
+  expect_segments(10, 1);
+  ack(0);
+  expect_segments(11, 1);
+  ack(3);
+  EXPECT_EQ(net.tcb().cwnd, 11 * mss);
+  expect_segments(12, 2);
+}
+
+// RFC9406-4.2: L
+TEST(SlowStart, OneAckOpensTheWindowByNoMoreThanItMay) {
+  for (uint8_t most : {8, 255}) {
+    Net net{[=](stack::Config& c) { c.tcp.slow_start_stretch = most; }};
+    net.listen(80, {.congestion = millrace::Congestion::cubic});
+    net.in(S(0).mss(1460));
+    net.drop_sent();
+    net.in(A(1, 1));
+    net.expect_event(Event::accepted);
+    net.send(10 * mss);
+    net.drop_sent();
+    net.in(A(1, at(10)));
+    EXPECT_EQ(net.tcb().cwnd, (10u + std::min<uint32_t>(most, 10)) * mss);
+  }
+}
+
+// RFC9293-MUST-61: PSH inside a long send is our own choice
+TEST(PushEvery, MarksTheEndOfEachGroup) {
+  Net net{[](stack::Config& c) { c.tcp.push_every = 2; }};
+  net.established_passive();
+  net.send(5 * mss + 100);
+  for (uint32_t i = 0; i < 5; ++i) net.expect(i % 2 == 1 ? P(at(i), 1, mss) : A(at(i), 1, mss));
+  net.in(A(1, at(5)));
+  net.expect(P(at(5), 1, 100));
+}
+
 }  // namespace
 }  // namespace millrace::conformance
