@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Socket options, fcntl and ioctl. What has no meaning here is kept and read back.
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "tests/packetdrill/sockets.h"
+
+namespace millrace::packetdrill {
+namespace {
+
+int give(int value, void* out, socklen_t* length) {
+  if (out == nullptr || length == nullptr) return fail(EFAULT);
+  *length = static_cast<socklen_t>(std::min<size_t>(*length, sizeof value));
+  std::memcpy(out, &value, *length);
+  return 0;
+}
+
+uint32_t seconds_of(uint32_t ms) { return (ms + 999) / 1000; }
+
+bool set_congestion(Options& options, const void* value, socklen_t length) {
+  std::string name(static_cast<const char*>(value), strnlen(static_cast<const char*>(value), length));
+  if (name == "cubic")
+    options.congestion = Congestion::cubic;
+  else if (name == "reno" || name == "newreno")
+    options.congestion = Congestion::newreno;
+  else if (name == "dctcp")
+    options.congestion = Congestion::dctcp;
+  else
+    return false;
+  return true;
+}
+
+}  // namespace
+
+void Sockets::set_live(Socket& s, Setting setting, uint64_t value) {
+  if (s.kind != Socket::connected && s.kind != Socket::connecting) return;
+  Request r = request(s, Request::set);
+  r.setting = {setting, value};
+  if (r.connection) machine_.ask(r);
+}
+
+// False: not one of ours.
+bool Sockets::set_tcp(Socket& s, int name, int value) {
+  switch (name) {
+    case TCP_NODELAY:
+      s.options.no_delay = value != 0;
+      set_live(s, Setting::no_delay, value != 0);
+      return true;
+    case TCP_USER_TIMEOUT:
+      s.user_timeout_ms = static_cast<uint32_t>(value);
+      s.options.user_timeout_s = static_cast<uint16_t>(seconds_of(s.user_timeout_ms));
+      if (value > 0) set_live(s, Setting::user_timeout_s, seconds_of(s.user_timeout_ms));
+      return true;
+    case TCP_QUICKACK: set_live(s, Setting::immediate_ack, value != 0); return true;
+    default: return false;
+  }
+}
+
+bool Sockets::set_ip(Socket& s, int name, int value) {
+  if (name != IP_TOS) return false;
+  s.options.dscp = static_cast<uint8_t>((value & 0xff) >> 2);
+  set_live(s, Setting::dscp, s.options.dscp);
+  return true;
+}
+
+int Sockets::set_option(int fd, int level, int name, const void* value, socklen_t length) {
+  Lock lock(mutex_);
+  Socket* s = find(fd);
+  if (s == nullptr) return fail(EBADF);
+  if (value == nullptr) return fail(EFAULT);
+  const auto* bytes = static_cast<const uint8_t*>(value);
+  s->values[{level, name}].assign(bytes, bytes + length);
+  int number = 0;
+  std::memcpy(&number, value, std::min<size_t>(length, sizeof number));
+  if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
+    if (!set_congestion(s->options, value, length)) return fail(ENOENT);
+    return 0;
+  }
+  if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT && number < 0) return fail(EINVAL);
+  if (level == IPPROTO_TCP) set_tcp(*s, name, number);
+  if (level == IPPROTO_IP) set_ip(*s, name, number);
+  if (level == SOL_SOCKET && name == SO_LINGER && length >= sizeof(linger)) {
+    linger l;
+    std::memcpy(&l, value, sizeof l);
+    s->linger_reset = l.l_onoff != 0 && l.l_linger == 0;
+  }
+  uint32_t factor = machine_.profile.buffers_doubled ? 2 : 1;
+  if (level == SOL_SOCKET && name == SO_SNDBUF) s->send_buffer = static_cast<uint32_t>(std::max(number, 2048)) * factor;
+  if (level == SOL_SOCKET && name == SO_RCVBUF)
+    s->options.receive_buffer_kb = static_cast<uint16_t>(std::clamp(number / 1024, 3, 65535));
+  if (level == SOL_SOCKET && name == SO_KEEPALIVE) {
+    s->options.keepalive = number != 0;
+    set_live(*s, Setting::keepalive, number != 0 ? machine_.params().keepalive_time.ms() / 1000 : 0);
+  }
+  if (level == IPPROTO_TCP && name == TCP_KEEPIDLE && s->options.keepalive)
+    set_live(*s, Setting::keepalive, static_cast<uint64_t>(std::max(number, 1)));
+  settle();
+  return 0;
+}
+
+int Sockets::get_option(int fd, int level, int name, void* value, socklen_t* length) {
+  Lock lock(mutex_);
+  Socket* s = find(fd);
+  if (s == nullptr) return fail(EBADF);
+  if (level == IPPROTO_TCP && name == TCP_INFO) return tcp_info(*s, value, length);
+  tcp::Tcb* tcb = machine_.tcb(id_of(*s));
+  if (level == SOL_SOCKET && name == SO_ERROR) return give(take_error(*s), value, length);
+  if (level == SOL_SOCKET && name == SO_TYPE) return give(SOCK_STREAM, value, length);
+  if (level == SOL_SOCKET && name == SO_SNDBUF) return give(static_cast<int>(s->send_buffer), value, length);
+  if (level == IPPROTO_TCP && name == TCP_MAXSEG)
+    return give(tcb != nullptr && s->kind == Socket::connected ? tcb->mss : 536, value, length);
+  if (level == IPPROTO_TCP && name == TCP_NODELAY) return give(s->options.no_delay, value, length);
+  if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT)
+    return give(static_cast<int>(s->user_timeout_ms), value, length);
+  if (level == IPPROTO_IP && name == IP_TOS) return give(s->options.dscp << 2, value, length);
+  auto kept = s->values.find({level, name});
+  if (kept == s->values.end()) return level == SOL_SOCKET ? give(0, value, length) : fail(ENOPROTOOPT);
+  *length = static_cast<socklen_t>(std::min<size_t>(*length, kept->second.size()));
+  std::memcpy(value, kept->second.data(), *length);
+  return 0;
+}
+
+int Sockets::fcntl(int fd, int command, long argument) {
+  Lock lock(mutex_);
+  Socket* s = find(fd);
+  if (s == nullptr) return fail(EBADF);
+  if (command == F_GETFL) return O_RDWR | (s->nonblocking ? O_NONBLOCK : 0);
+  if (command == F_SETFL) s->nonblocking = argument & O_NONBLOCK;
+  return 0;
+}
+
+int Sockets::ioctl(int fd, unsigned long request, void* argument) {
+  Lock lock(mutex_);
+  Socket* s = find(fd);
+  if (s == nullptr) return fail(EBADF);
+  int number = 0;
+  switch (request) {
+    case SIOCINQ:  // FIONREAD
+      if (s->kind == Socket::listening) return fail(EINVAL);
+      number = static_cast<int>(s->text_bytes);
+      break;
+    case SIOCOUTQ: number = static_cast<int>(queued(*s)); break;
+    case FIONBIO:
+      std::memcpy(&number, argument, sizeof number);
+      s->nonblocking = number != 0;
+      return 0;
+    default: return fail(ENOTTY);
+  }
+  std::memcpy(argument, &number, sizeof number);
+  return 0;
+}
+
+}  // namespace millrace::packetdrill

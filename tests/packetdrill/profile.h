@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The visible policy of a stack as public scripts expect it: ordinary configuration keys and nothing else.
+#pragma once
+
+#include <string>
+
+#include "stack/stack.h"
+
+namespace millrace::packetdrill {
+
+struct Profile {
+  stack::Config config;
+  Ipv4Address local = ipv4(192, 168, 0, 2);  // of connections that are not bound
+  bool sysctls = true;        // scripts configure the stack under test with sysctl: take what they have set
+  bool buffers_doubled = true;  // SO_SNDBUF and SO_RCVBUF read back doubled
+  uint32_t send_buffer = 512 * 1024;
+};
+
+// From --so_flags: "linux" (the default) or "freebsd", then key=value, separated by commas. Throws
+// std::invalid_argument with the keys there are.
+Profile profile(const std::string& flags);
+
+// What net.ipv4 says now.
+void take_sysctls(Profile& profile);
+
+}  // namespace millrace::packetdrill
