@@ -41,7 +41,7 @@ struct Params {
   uint32_t send_limit = 256 * 1024;        // bytes queued by `send` before failed(full)
   uint16_t out_of_order_limit = 128;       // segments held for reassembly per connection
   uint8_t initial_window = 10;             // segments (RFC 6928)
-  uint8_t slow_start_stretch = 8;          // segments by which one ACK may open cwnd (RFC9406-4.2: L, unpaced)
+  uint8_t slow_start_stretch = 8;          // segments by which one ACK may open cwnd (RFC 9406 4.2: L, unpaced)
   uint32_t fixed_window = 1 << 20;         // bytes in flight with Congestion::none
 
   // Life times.

@@ -426,7 +426,7 @@ TEST_F(Congestion, ReorderingIsNotCountedTwice) {
   expect_segments(12, 2);
 }
 
-// RFC9406-4.2: L
+// RFC 9406 4.2: L
 TEST(SlowStart, OneAckOpensTheWindowByNoMoreThanItMay) {
   for (uint8_t most : {8, 255}) {
     Net net{[=](stack::Config& c) { c.tcp.slow_start_stretch = most; }};

@@ -153,7 +153,7 @@ TEST_F(Sack, WhatWasSackedIsNotFreed) {
   net.in(A(1, 2921));
 }
 
-// RFC6675-5.1, RFC2018-3: blocks beside an ACK of new data count, with no timestamps in the segment, too
+// RFC6675-5.1, RFC 2018 3: blocks beside an ACK of new data count, with no timestamps in the segment, too
 TEST(SackSender, BlocksBesideAnAckOfNewData) {
   Net net;
   net.peer.sack = true;
