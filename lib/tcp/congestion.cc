@@ -39,15 +39,18 @@ void reno_acked(Tcb& tcb, uint32_t bytes, uint32_t flight) {
   }
 }
 
+// The most that was in flight this round, as far as it is more than half of cwnd.
 static void note_used(Tcb& tcb, uint32_t flight) {
   if (wire::after(tcb.snd.una, tcb.used_until)) {
     tcb.used_until = tcb.snd.nxt;
     tcb.used = 0;
   }
-  tcb.used = std::max(tcb.used, flight);
+  if (flight * 2 > tcb.cwnd) tcb.used = std::max(tcb.used, flight);
 }
 
 void cc_acked(Context& cx, Tcb& tcb, const Acked& a) {
+  // Little traffic, as of requests and responses, says nothing, and reads no further line of the TCB.
+  if (tcb.cwnd < tcb.ssthresh && a.flight * 2 <= tcb.cwnd && tcb.used == 0 && !a.marked) return;
   note_used(tcb, a.flight);
   switch (tcb.congestion) {
     case Congestion::cubic: cubic_acked(cx, tcb, a); break;

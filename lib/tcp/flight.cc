@@ -37,7 +37,7 @@ void swallow_next(Context& cx, Tcb& tcb, Flight& f) {
   f.end = gone.end;
   f.next = gone.next;
   if (f.sent_at < gone.sent_at) f.sent_at = gone.sent_at;
-  if (tcb.flight_tail == index) tcb.flight_tail = &f == &tcb.first ? no_index : static_cast<uint32_t>(&f - &cx.flights[0]);
+  if (tcb.flight_tail == index && &f != &tcb.first) tcb.flight_tail = static_cast<uint32_t>(&f - &cx.flights[0]);
   cx.flights.give(index);
 }
 
@@ -61,13 +61,13 @@ void note_delivery(const Context& cx, const Tcb& tcb, const Flight& f, uint32_t 
   told.sample_at = f.sent_at;
   told.sample_end = f.end;
   if (f.state == Flight::lost) told.original = true;
-  if (before(f.end, tcb.rack.fack)) told.reordered = true;
+  if (tcb.absent != 0 && before(f.end, tcb.rack.fack)) told.reordered = true;
 }
 
 }  // namespace
 
 Flight& last_flight(Context& cx, Tcb& tcb) {
-  return tcb.flight_tail == no_index ? tcb.first : cx.flights[tcb.flight_tail];
+  return tcb.first.next == no_index ? tcb.first : cx.flights[tcb.flight_tail];
 }
 
 Flight& last_segment(Context& cx, Tcb& tcb) {
@@ -80,7 +80,6 @@ Flight& last_segment(Context& cx, Tcb& tcb) {
 void flight_sent(Context& cx, Tcb& tcb, Seq seq, Seq end, uint32_t node) {
   if (!in_flight(tcb)) {
     tcb.first = {seq, end, cx.now, no_index, node, Flight::flying, 1};
-    tcb.flight_tail = no_index;
     return;
   }
   Flight& last = last_flight(cx, tcb);
@@ -133,7 +132,6 @@ void flight_acked(Context& cx, Tcb& tcb, Seq una, Delivered& told) {
       return;
     }
     f = cx.flights[index];
-    if (tcb.flight_tail == index) tcb.flight_tail = no_index;
     cx.flights.give(index);
   }
 }
@@ -195,7 +193,7 @@ void flight_drop(Context& cx, Tcb& tcb) {
     index = after_it;
   }
   tcb.first.end = tcb.first.seq;
-  tcb.first.next = tcb.flight_tail = no_index;
+  tcb.first.next = no_index;
   tcb.absent = tcb.sacked = 0;
 }
 

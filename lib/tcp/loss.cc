@@ -12,7 +12,6 @@ using wire::distance;
 
 void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint32_t flight_before,
                   bool duplicate) {
-  tcb.delivered += told.bytes;
   if (tcb.is(in_recovery | in_loss)) {
     if (acked > 0 && tcb.undo.acks < 255) ++tcb.undo.acks;
     if (duplicate && tcb.is(in_loss) && tcb.undo.acks < 2) {  // RFC 5682 step 2a, 3a: the loss was one

@@ -258,9 +258,10 @@ void mark_group(const Context& cx, const Tcb& tcb, Emission& out, Seq end) {
 uint32_t emit_new(Context& cx, Tcb& tcb, Emission& out, const Decision& d) {
   Seq seq = tcb.snd.nxt;
   uint32_t node = tcb.send_next;
-  if (!in_flight(tcb) || last_flight(cx, tcb).sent_at != cx.now) tcb.burst = seq;
+  bool groups = cx.params.push_every > 1;
+  if (groups && (!in_flight(tcb) || last_flight(cx, tcb).sent_at != cx.now)) tcb.burst = seq;
   uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
-  mark_group(cx, tcb, out, seq + used);
+  if (groups) mark_group(cx, tcb, out, seq + used);
   if (tcb.ecn != 0 && !before(seq, tcb.snd.max) && d.len > 0) mark_ecn(tcb, *(out.segments->end() - 1));
   if (before(seq, tcb.snd.max)) cx.count(Count::retransmitted);
   flight_sent(cx, tcb, seq, seq + used, node);

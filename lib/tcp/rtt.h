@@ -43,9 +43,9 @@ inline void rtt_sample(Tcb& tcb, const Params& p, Duration measured) {
 // RFC8985-6.2.1: the smallest of the last five minutes.
 inline void note_min_rtt(Context& cx, Tcb& tcb, Duration measured) {
   uint32_t us = static_cast<uint32_t>(std::clamp<uint64_t>(measured.us(), 1, 1u << 27));
-  if (tcb.min_rtt != 0 && us >= tcb.min_rtt && cx.now - tcb.min_rtt_at < seconds(300)) return;
+  if (tcb.min_rtt != 0 && us >= tcb.min_rtt && cx.now.s() - tcb.min_rtt_s < 300) return;
   tcb.min_rtt = us;
-  tcb.min_rtt_at = cx.now;
+  tcb.min_rtt_s = cx.now.s();
 }
 
 // The handshake's round trip, measured on a SYN that was sent once.

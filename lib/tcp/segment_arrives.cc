@@ -63,8 +63,10 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   if (jumped) tcb.snd.nxt = ack;
   drop_acknowledged(cx, tcb, ack);
   if (jumped) seek_next(cx, tcb);
-  if (tcb.backoff != 0) rtt_from_echo(cx, tcb, seg);
-  tcb.timeouts = 0;
+  if (tcb.backoff != 0) {
+    rtt_from_echo(cx, tcb, seg);
+    tcb.timeouts = 0;
+  }
   if (ack == tcb.snd.max)
     cx.stop_timer(tcb);  // RFC6298-5.2
   else
@@ -111,7 +113,6 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
     uint32_t bytes = distance(tcb.snd.una, seg.ack);
     Delivered told{seg};
     new_ack(cx, tcb, seg, told);
-    tcb.delivered += told.bytes;
     // What was lost before is history; kept close behind, so that it is not ahead again when the numbers wrap.
     if (after(seg.ack, tcb.recover)) tcb.recover = seg.ack - 1;
     cc_acked(cx, tcb, {bytes, flight, told.rtt(cx.now), tcb.ecn != 0 && seg.has(wire::ece)});

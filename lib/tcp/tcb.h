@@ -165,14 +165,14 @@ struct alignas(64) Tcb {
     uint32_t rto = 0;     // us, without backoff
     Seq next;             // what begins here or later gives the next sample: one a round trip
   } rtt;
-  uint32_t flight_tail = no_index;  // last stretch in flight; no_index: `first`
+  uint32_t used = 0;              // the most that was in flight this round, if more than half of cwnd (tcp/congestion)
   uint32_t absent = 0;            // bytes between una and nxt that are not in the network: SACKed or lost
   uint32_t ts_recent_s = 0;       // when TS.Recent was last another one, in seconds
   uint32_t generation = 1;
   uint32_t receive_buffer = 0;
   uint32_t send_limit = 0;
-  uint32_t acked_bytes = 0;       // for `sent`
-  uint32_t cc_acked = 0;          // bytes acknowledged since cwnd last grew
+  uint32_t min_rtt = 0;           // us, of the last minutes; 0: none
+  uint32_t min_rtt_s = 0;         // when it was measured, in seconds
   Seq recover;                    // RFC 6582; RecoveryPoint of RFC 6675
   uint8_t dup_acks = 0;
   uint8_t channel = 0;
@@ -187,8 +187,10 @@ struct alignas(64) Tcb {
   Seq snd_up;
   Seq ecn_recover;                // cwnd falls once a round trip for ECE
   Seq dup_max;                    // SND.MAX when the first duplicate ACK came
-  Seq used_until;                 // while this is not acknowledged ...
-  uint32_t used = 0;              // ... the most that was in flight as an ACK came
+  Seq used_until;                 // the round that `used` is of
+  uint32_t cc_acked = 0;          // bytes acknowledged since cwnd last grew
+  uint32_t acked_bytes = 0;       // for `sent`
+  uint32_t flight_tail = no_index;  // last stretch in flight, if it is not `first`
   Seq burst;                      // where the text that left last, and all at one time, begins
   uint32_t out_head = no_index;   // out of order, sorted
   uint16_t out_count = 0;
@@ -247,9 +249,6 @@ struct alignas(64) Tcb {
     uint32_t acked = 0;
     uint32_t marked = 0;
   } dctcp;
-  uint32_t min_rtt = 0;           // us, of the last minutes; 0: none
-  Instant min_rtt_at;
-  uint64_t delivered = 0;         // bytes, acknowledged or SACKed
   Seq recent[4];                  // where the latest out-of-order text began (RFC2018-4c)
   Instant life_at = Instant::never();       // FIN-WAIT-2 of an orphan
   Instant keepalive_at = Instant::never();

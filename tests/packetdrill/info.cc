@@ -74,7 +74,7 @@ void fill(const stack::Stack& stack, const tcp::Tcb& tcb, ::tcp_info& info) {
   info.tcpi_notsent_bytes = wire::before(tcb.snd.nxt, tcb.end) ? wire::distance(tcb.snd.nxt, tcb.end) : 0;
   info.tcpi_bytes_acked = wire::distance(tcb.iss + 1, tcb.snd.una);
   info.tcpi_bytes_received = wire::distance(tcb.irs + 1, tcb.rcv.nxt);
-  info.tcpi_delivered = static_cast<uint32_t>((tcb.delivered + tcb.mss - 1) / tcb.mss) + 1;
+  info.tcpi_delivered = static_cast<uint32_t>(((wire::distance(tcb.iss + 1, tcb.snd.una) + tcb.sacked) + tcb.mss - 1) / tcb.mss) + 1;
 }
 
 }  // namespace
