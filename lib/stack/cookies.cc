@@ -4,6 +4,7 @@
 // the peer is there.
 #include "stack/internals.h"
 #include "tcp/isn.h"
+#include "tcp/receive_window.h"
 #include "tcp/reset.h"
 
 namespace millrace::stack {
@@ -17,16 +18,16 @@ void send_cookie(Stack& s, uint32_t listener_index, const FlowKey& key, const Se
   listener.cookies_until = s.cx.now + tcp::cookie_life;
   tcp::CookieTerms terms = tcp::cookie_terms(seg.mss, agreed_options(s, seg.options), seg.wscale);
   tcp::CookieFlow flow{key, seg.seq, s.handle_of(listener_index)};
-  uint32_t buffer = receive_buffer_of(s, listener);
+  tcp::ReceiveBuffer buffer = tcp::receive_buffer_of(s.cx.params, listener.options);
   wire::TxSegment tx = tcp::make_answer(key, seg, s.cx.params.ttl, wire::syn | wire::ack);
   tx.seq = tcp::cookie_iss(s.cookie_secret, flow, terms, s.cx.now);
   tx.ack = seg.seq + 1;
-  tx.wnd = static_cast<uint16_t>(std::min(buffer, 65535u));
+  tx.wnd = static_cast<uint16_t>(std::min(buffer.first, 65535u));
   tx.options = terms.options | wire::opt_mss;
   tx.mss = s.cx.own_mss;
   if (terms.options & wire::opt_timestamps) {
     uint32_t offset = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now).ts_offset;
-    tx.wscale = scale_for(s, buffer);
+    tx.wscale = buffer.scale;
     tx.ts_val = tcp::cookie_ts_val(static_cast<uint32_t>(s.cx.now.ms()) + offset, terms);
     tx.ts_ecr = seg.ts_val;
   }
@@ -55,8 +56,9 @@ CookieVerdict returns_cookie(Stack& s, uint32_t listener_index, const FlowKey& k
   record.mss = terms.mss;
   record.options = terms.options | wire::opt_mss;
   record.wscale = terms.wscale;
-  record.receive_buffer = receive_buffer_of(s, listener);
-  record.own_wscale = scale_for(s, record.receive_buffer);
+  tcp::ReceiveBuffer buffer = tcp::receive_buffer_of(s.cx.params, listener.options);
+  record.receive_buffer = buffer.first;
+  record.own_wscale = buffer.scale;
   record.ts_recent = seg.ts_val;
   record.ts_offset = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now).ts_offset;
   record.wnd = seg.wnd;  // unscaled it promises too little at worst; the ACK itself says better at once

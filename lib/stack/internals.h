@@ -116,8 +116,6 @@ bool open_half(Stack& s, uint32_t listener, const wire::FlowKey& key, uint32_t t
 Tcb* establish_passive(Stack& s, const HalfOpen& record, Listener& listener);
 // `seg` goes on to the new connection. True: its packet was kept.
 bool complete_passive(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out);
-uint32_t receive_buffer_of(const Stack& s, const Listener& listener);
-uint8_t scale_for(const Stack& s, uint32_t buffer);
 // The options of a SYN that we agree to.
 uint8_t agreed_options(const Stack& s, uint8_t offered);
 // Dispatches a segment of a half-open record. True: its packet was kept.

@@ -2,6 +2,7 @@
 // Passive opens: LISTEN (RFC9293-3.10.7.2), the half-open record, and its promotion to a connection.
 #include "stack/internals.h"
 #include "tcp/isn.h"
+#include "tcp/receive_window.h"
 #include "tcp/reset.h"
 #include "tcp/rtt.h"
 #include "tcp/user_calls.h"
@@ -10,17 +11,6 @@ namespace millrace::stack {
 
 using wire::FlowKey;
 using wire::Segment;
-
-uint8_t scale_for(const Stack& s, uint32_t buffer) {
-  uint8_t scale = 0;
-  while (s.cx.params.window_scaling && scale < 14 && (65535u << scale) < buffer) ++scale;
-  return scale;
-}
-
-uint32_t receive_buffer_of(const Stack& s, const Listener& listener) {
-  uint32_t kb = listener.options.receive_buffer_kb;
-  return kb != 0 ? kb * 1024u : s.cx.params.receive_buffer;
-}
 
 uint8_t agreed_options(const Stack& s, uint8_t offered) {
   if (!s.cx.params.timestamps) offered &= static_cast<uint8_t>(~wire::opt_timestamps);
@@ -171,6 +161,7 @@ bool open_half(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t t
   uint32_t index = s.half_opens.take();
   tcp::Initial initial = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now);
   if (not_before != wire::Seq{0} && wire::before(initial.iss, not_before)) initial.iss = not_before;
+  tcp::ReceiveBuffer buffer = tcp::receive_buffer_of(s.cx.params, listener.options);
   HalfOpen& record = s.half_opens[index];
   record = HalfOpen{};
   record.key = key;
@@ -184,8 +175,8 @@ bool open_half(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t t
   record.wnd = seg.wnd;
   record.neighbor = hop;
   record.wscale = seg.wscale;
-  record.receive_buffer = receive_buffer_of(s, listener);
-  record.own_wscale = scale_for(s, record.receive_buffer);
+  record.own_wscale = buffer.scale;
+  record.receive_buffer = buffer.first;
   record.in_use = true;
   record.ecn = seg.has(wire::ece) && seg.has(wire::cwr) &&  // RFC 3168 6.1.1
                s.cx.wants_ecn(listener.options.congestion, tcp::EcnMode::passive);

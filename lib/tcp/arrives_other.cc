@@ -2,6 +2,8 @@
 // SEGMENT ARRIVES in all other states (RFC 9293 3.10.7.4): the eight checks in the RFC's order. SYN-RECEIVED of a
 // passive open and TIME-WAIT have records of their own (tcp/half_open, tcp/time_wait).
 #include "tcp/loss.h"
+#include "tcp/reassembly.h"
+#include "tcp/receive_window.h"
 #include "tcp/rtt.h"
 #include "tcp/segment_arrives.h"
 
@@ -74,6 +76,12 @@ Text cut_to_window(const Tcb& tcb, const Segment& seg) {
     text.slice.length = static_cast<uint16_t>(std::min<uint32_t>(text.slice.length, room));
   }
   return text;
+}
+
+// Text below RCV.NXT has been here before (RFC2883-4). True: an ACK of this segment's own says so.
+bool note_known_text(const Context& cx, Tcb& tcb, const Segment& seg) {
+  if (seg.text_len == 0 || seg.has(wire::syn) || !before(seg.seq, tcb.rcv.nxt)) return false;
+  return note_duplicate(cx, tcb, {seg.seq, wire::earlier(seg.seq + seg.text_len, tcb.rcv.nxt)});
 }
 
 // Second, the RST bit (RFC9293-3.10.7.4b, RFC 5961 3.2). Text that comes with it changes nothing (RFC9293-SHLD-2).
@@ -188,7 +196,9 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
     // do not answer each other for ever.
     cx.count(Count::drop_out_of_window);
     if (seg.text_len > 0 && before_eq(seg.seq + seg.len, tcb.rcv.nxt)) cx.count(Count::duplicate_text);
-    if (seg.len > 0)
+    if (note_known_text(cx, tcb, seg))
+      cx.ack_each(tcb);
+    else if (seg.len > 0)
       cx.ack_now(tcb);
     else
       challenge_ack(cx, tcb);
@@ -206,6 +216,8 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
   if (!check_ack(cx, tcb, seg, outcome)) return outcome;
   process_urgent(cx, tcb, seg);
   Text text = cut_to_window(tcb, seg);
+  text.duplicate = note_known_text(cx, tcb, seg);
+  if (text.slice.length > 0 && text.seq == tcb.rcv.nxt && cx.now >= tcb.grow_at) receive_round(cx, tcb, seg);
   process_text(cx, tcb, text, outcome);
   if (outcome.fate == Fate::keep) check_fin(cx, tcb, text, outcome);
   return outcome;

@@ -13,6 +13,7 @@ const char* check_chains(const Context& cx, const Tcb& tcb) {
   uint32_t charged = 0;
   for (uint32_t i = tcb.text_head; i != no_index; i = cx.nodes[i].next) charged += cx.nodes[i].slice.length;
   if (charged > tcb.charged) return "undelivered text is charged";
+  if (tcb.duplicate_count > 0 && !tcb.is(sack_ok)) return "duplicates are reported to a peer with SACK";
   Seq at = tcb.rcv.nxt;
   for (uint32_t i = tcb.out_head; i != no_index; i = cx.nodes[i].next) {
     const Node& node = cx.nodes[i];
@@ -68,6 +69,8 @@ const char* check_tcb(const Context& cx, const Tcb& tcb) {
   if (in(tcb.state, synchronized)) {
     if (!before_eq(tcb.rcv.last_ack, tcb.rcv.nxt)) return "Last.ACK.sent <= RCV.NXT";
     if (!before_eq(tcb.rcv.nxt, tcb.rcv.adv)) return "RCV.NXT <= promised edge";
+    if (wire::distance(tcb.rcv.nxt, tcb.rcv.adv) > tcb.receive_buffer) return "no window exceeds its buffer";
+    if (tcb.receive_buffer > 65535u << tcb.rcv_wscale) return "the scale can say the whole buffer";
     if (before(tcb.end + 1, tcb.snd.max)) return "nothing was sent that was not queued";
     if (tcb.snd.una != tcb.snd.max && tcb.timer == Tcb::Timer::none && !tcb.is(in_ready | in_wait))
       return "what is in flight has a timer";

@@ -147,6 +147,11 @@ inline uint32_t free_buffer(const Tcb& tcb) {
   return tcb.receive_buffer > tcb.charged ? tcb.receive_buffer - tcb.charged : 0;
 }
 
+// What opening the window must gain to be worth telling (RFC9293-MUST-39): also what the scaled field can say.
+inline uint32_t least_opening(const Tcb& tcb) {
+  return std::max(std::min<uint32_t>(tcb.mss, tcb.receive_buffer / 2), 1u << tcb.rcv_wscale);
+}
+
 // Would a window update open the peer's window by something worth a packet? (RFC9293-MUST-39)
 inline bool window_update_due(const Context& cx, const Tcb& tcb) {
   if (!in(tcb.state, receiving) || tcb.is(app_closed)) return false;
@@ -156,7 +161,7 @@ inline bool window_update_due(const Context& cx, const Tcb& tcb) {
   if (gain <= 0) return false;
   // Half the buffer has come free, or the window is nearly shut and a segment fits again.
   return static_cast<uint32_t>(gain) >= tcb.receive_buffer / 2 ||
-         (open < 2u * tcb.mss && static_cast<uint32_t>(gain) >= std::min<uint32_t>(tcb.mss, tcb.receive_buffer / 2));
+         (open < 2u * tcb.mss && static_cast<uint32_t>(gain) >= least_opening(tcb));
 }
 
 inline void Context::uncharge(uint32_t origin, uint32_t bytes) {

@@ -24,10 +24,9 @@ uint16_t offer_window(Context& cx, Tcb& tcb) {
   if (!in(tcb.state, receiving)) return static_cast<uint16_t>(distance(tcb.rcv.nxt, tcb.rcv.adv) >> tcb.rcv_wscale);
   Seq limit = tcb.rcv.nxt + free_buffer(tcb);
   Seq edge = tcb.rcv.adv;
-  uint32_t worth = std::min<uint32_t>(tcb.mss, tcb.receive_buffer / 2);
   // With a window that is far from shut any growth may ride along: no sender sees a silly window.
   bool wide = distance(tcb.rcv.nxt, edge) >= 2u * tcb.mss;
-  if (cx.may_open_window() && after(limit, edge) && (wide || distance(edge, limit) >= worth)) edge = limit;
+  if (cx.may_open_window() && after(limit, edge) && (wide || distance(edge, limit) >= least_opening(tcb))) edge = limit;
   uint32_t window = distance(tcb.rcv.nxt, edge);
   uint32_t unit = (1u << tcb.rcv_wscale) - 1;
   uint32_t field = (window + unit) >> tcb.rcv_wscale;
@@ -62,7 +61,7 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
   tx.wnd = offer_window(cx, tcb);
   tcb.rcv.last_ack = tcb.rcv.nxt;
   tcb.ack_at = Instant::never();
-  if (tcb.out_head != no_index && tcb.is(sack_ok)) {  // RFC2018-4a
+  if ((tcb.out_head != no_index || tcb.duplicate_count > 0) && tcb.is(sack_ok)) {  // RFC2018-4a, RFC2883-4
     wire::SackBlock blocks[limits::sack_blocks];
     uint32_t fit = tcb.is(ts_ok) ? 3 : 4;
     uint32_t n = sack_blocks(cx, tcb, fit, blocks);
@@ -356,8 +355,9 @@ bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
       new_text = true;
     }
   }
-  // The ACK has ridden along; duplicates for text out of order are counted one by one and go on their own.
-  if (sent > 0 && tcb.out_head == no_index) tcb.acks_due = 0;
+  // The ACK has ridden along; duplicates for text out of order are counted one by one and go on their own, and so does
+  // what is to be said of text that arrived twice.
+  if (sent > 0 && tcb.out_head == no_index) tcb.acks_due = std::min(tcb.acks_due, tcb.duplicate_count);
   set_timer(cx, tcb, new_text);
   return done;
 }

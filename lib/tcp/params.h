@@ -19,10 +19,17 @@ enum class EcnMode : uint8_t {
 // Does a SYN that finds no room in the half-open queue get a cookie (RFC 4987 3.6)? `always`: each SYN, for tests.
 enum class SynCookies : uint8_t { off, on_overflow, always };
 
+// What the least RTO is the least of.
+enum class RtoMin : uint8_t {
+  total,     // of SRTT + K*RTTVAR (RFC6298-2.4)
+  variance,  // of K*RTTVAR alone, so that a long path has its minimum on top: Linux
+};
+
 struct Params {
   // Retransmission (RFC 6298). The minimum is Linux's; the RFC's own SHOULD is 1 s (RFC6298-2.4).
   Duration rto_initial = seconds(1);       // RFC6298-2.1
   Duration rto_min = milliseconds(200);
+  RtoMin rto_min_applies_to = RtoMin::total;
   Duration rto_max = seconds(120);         // RFC6298-2.5: at least 60 s
   Duration clock_granularity = milliseconds(1);
   Duration probe_ack_delay = milliseconds(200);  // added to a tail loss probe's time for a segment alone
@@ -35,9 +42,15 @@ struct Params {
 
   // Acknowledging (RFC 9293 3.8.6.3). 40 ms as Linux's minimum; the RFC allows up to 500 (RFC9293-MUST-40).
   Duration delayed_ack = milliseconds(40);
+  // Segments that are acknowledged at once when a connection begins, and after a pause of an RTO: the peer's slow start
+  // counts ACKs or waits for them. Linux has 16; 0: none.
+  uint8_t quick_acks = 0;
 
   // Windows.
   uint32_t receive_buffer = 256 * 1024;    // bytes a connection may hold for its application
+  // ... in the end, if the application takes what comes; not above receive_buffer: no growth. Twice 10 Gbit/s times
+  // 50 ms are 125 MB; this is all that a window scale of 11 can say.
+  uint32_t receive_buffer_max = 65535u << 11;
   uint32_t send_limit = 256 * 1024;        // bytes queued by `send` before failed(full)
   uint16_t out_of_order_limit = 128;       // segments held for reassembly per connection
   uint8_t initial_window = 10;             // segments (RFC 6928)
@@ -57,6 +70,7 @@ struct Params {
 
   bool timestamps = true;
   bool sack = true;
+  bool dsack = true;                       // RFC 2883: tell a peer with SACK what arrived twice
   bool tail_loss_probe = true;             // RFC 8985 7
   bool frto = true;                        // RFC 5682: was a retransmission timeout a mistake?
   bool window_scaling = true;
@@ -68,7 +82,9 @@ struct Params {
 
   constexpr bool valid() const {
     return rto_min <= rto_initial && rto_initial <= rto_max && rto_min.ns > 0 && delayed_ack < milliseconds(500) &&
-           receive_buffer >= 2 * 1460 && send_limit > 0 && initial_window > 0 && initial_window <= 10 &&
+           receive_buffer >= 2 * 1460 &&
+           receive_buffer_max / 16384 <= receive_buffer &&  // the window's unit is at most half the buffer
+           send_limit > 0 && initial_window > 0 && initial_window <= 10 &&
            out_of_order_limit > 0 && msl.ns > 0 && ttl > 0;
   }
 };

@@ -25,6 +25,7 @@ void process_urgent(Context& cx, Tcb& tcb, const Segment& seg) {
 // Seventh.
 void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   bool ahead = text.slice.length > 0 && text.seq != tcb.rcv.nxt && in(tcb.state, receiving) && cx.may_take_text();
+  if (text.duplicate) cx.ack_each(tcb);
   if (text.cut) {
     cx.count(Count::drop_no_window);
     if (!ahead) cx.ack_now(tcb);  // text ahead is acknowledged below: once for each segment (RFC5681-4.2c)
@@ -51,9 +52,10 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   append_text(cx, tcb, text.slice);
   outcome.kept_packet = true;
   if (fills_gap) {
+    bool held = !text.duplicate && note_held_duplicate(cx, tcb, text.seq, tcb.rcv.nxt);
     take_in_order(cx, tcb);
-    cx.ack_now(tcb);  // RFC5681-3.2a
-  } else {
+    held ? cx.ack_each(tcb) : cx.ack_now(tcb);  // RFC5681-3.2a
+  } else if (!text.duplicate) {
     schedule_ack(cx, tcb);
   }
 }

@@ -8,6 +8,7 @@ using wire::after_eq;
 using wire::before;
 using wire::before_eq;
 using wire::distance;
+using wire::SackBlock;
 
 namespace {
 
@@ -50,6 +51,36 @@ void remember_recent(Tcb& tcb, Seq seq) {
   tcb.recent[0] = seq;
 }
 
+// The first stretch of [seq, end) that nodes from `index` on hold, however many they are; empty: none.
+SackBlock first_held(const Context& cx, uint32_t index, Seq seq, Seq end) {
+  SackBlock held{seq, seq};
+  for (; index != no_index && before(cx.nodes[index].seq, end); index = cx.nodes[index].next) {
+    const Node& node = cx.nodes[index];
+    if (before_eq(end_of(node), seq)) continue;
+    if (held.left == held.right)
+      held = {wire::later(seq, node.seq), wire::earlier(end_of(node), end)};
+    else if (node.seq == held.right)
+      held.right = wire::earlier(end_of(node), end);
+    else
+      break;
+  }
+  return held;
+}
+
+// The run of adjoining nodes that holds `seq`. False: there is none.
+bool run_around(const Context& cx, const Tcb& tcb, Seq seq, SackBlock& run) {
+  run = {tcb.rcv.nxt, tcb.rcv.nxt};
+  for (uint32_t index = tcb.out_head; index != no_index; index = cx.nodes[index].next) {
+    const Node& node = cx.nodes[index];
+    if (node.seq != run.right) {
+      if (before(seq, run.right) || before(seq, node.seq)) break;
+      run.left = node.seq;
+    }
+    run.right = end_of(node);
+  }
+  return before_eq(run.left, seq) && before(seq, run.right);
+}
+
 }  // namespace
 
 void append_text(Context& cx, Tcb& tcb, const Slice& text) {
@@ -60,11 +91,21 @@ void append_text(Context& cx, Tcb& tcb, const Slice& text) {
   cx.tell(tcb, pend_text);
 }
 
+bool note_duplicate(const Context& cx, Tcb& tcb, SackBlock block) {
+  if (!cx.params.dsack || !tcb.is(sack_ok) || !before(block.left, block.right)) return false;
+  constexpr uint32_t limit = sizeof(tcb.duplicates) / sizeof(tcb.duplicates[0]);
+  if (tcb.duplicate_count < limit)
+    tcb.duplicates[tcb.duplicate_count++] = block;
+  else if (tcb.duplicates[limit - 1].right == block.left)  // a long burst: the sender counts bytes
+    tcb.duplicates[limit - 1].right = block.right;
+  return true;
+}
+
+bool note_held_duplicate(const Context& cx, Tcb& tcb, Seq seq, Seq end) {
+  return note_duplicate(cx, tcb, first_held(cx, tcb.out_head, seq, end));
+}
+
 bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
-  if (tcb.out_count >= cx.params.out_of_order_limit || !cx.may_keep_out_of_order()) {
-    cx.count(Count::drop_out_of_order_limit);
-    return false;
-  }
   // `before_it` ends up as the last node that begins at or before `seq`.
   uint32_t before_it = no_index;
   uint32_t after_it = tcb.out_head;
@@ -72,10 +113,19 @@ bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
     before_it = after_it;
     after_it = cx.nodes[after_it].next;
   }
+  SackBlock held = first_held(cx, before_it != no_index ? before_it : after_it, seq, seq + text.length);
+  note_duplicate(cx, tcb, held);
+  if (held == SackBlock{seq, seq + text.length}) {
+    remember_recent(tcb, seq);
+    return false;
+  }
+  if (tcb.out_count >= cx.params.out_of_order_limit || !cx.may_keep_out_of_order()) {
+    cx.count(Count::drop_out_of_order_limit);
+    return false;
+  }
   remember_recent(tcb, seq);
   if (before_it != no_index && after(end_of(cx.nodes[before_it]), seq)) {
     uint32_t known = distance(seq, end_of(cx.nodes[before_it]));
-    if (known >= text.length) return false;
     cut_front(text, known);
     seq += known;
   }
@@ -149,25 +199,24 @@ void drop_out_of_order(Context& cx, Tcb& tcb) {
   tcb.recent_count = 0;
 }
 
-uint32_t sack_blocks(const Context& cx, const Tcb& tcb, uint32_t limit, wire::SackBlock* out) {
+uint32_t sack_blocks(const Context& cx, Tcb& tcb, uint32_t limit, SackBlock* out) {
   uint32_t count = 0;
+  uint32_t first = 0;  // of what is no duplicate
+  SackBlock run;
+  if (tcb.duplicate_count > 0) {
+    SackBlock twice = tcb.duplicates[0];
+    --tcb.duplicate_count;
+    for (uint32_t i = 0; i < tcb.duplicate_count; ++i) tcb.duplicates[i] = tcb.duplicates[i + 1];
+    // Above the ACK it is a duplicate to the peer only if what it lies in follows.
+    bool inside = after(twice.right, tcb.rcv.nxt) && run_around(cx, tcb, twice.left, run);
+    if (inside || before_eq(twice.right, tcb.rcv.nxt)) out[count++] = twice;
+    first = count;
+    if (inside) out[count++] = run;
+  }
   for (uint32_t r = 0; r < tcb.recent_count && count < limit; ++r) {
-    // The run of adjoining nodes that holds where this text began.
-    wire::SackBlock run{};
-    bool found = false;
-    for (uint32_t index = tcb.out_head; index != no_index; index = cx.nodes[index].next) {
-      const Node& node = cx.nodes[index];
-      if (found && node.seq == run.right) {
-        run.right = end_of(node);
-        continue;
-      }
-      if (found && before_eq(run.left, tcb.recent[r]) && before(tcb.recent[r], run.right)) break;
-      run = {node.seq, end_of(node)};
-      found = true;
-    }
-    if (!found || !(before_eq(run.left, tcb.recent[r]) && before(tcb.recent[r], run.right))) continue;
+    if (!run_around(cx, tcb, tcb.recent[r], run)) continue;
     bool known = false;
-    for (uint32_t i = 0; i < count; ++i) known |= out[i] == run;
+    for (uint32_t i = first; i < count; ++i) known |= out[i] == run;
     if (!known) out[count++] = run;
   }
   return count;

@@ -15,13 +15,20 @@ void append_text(Context& cx, Tcb& tcb, const Slice& text);
 // there is no place; the caller releases the packet.
 bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text);
 
+// [block.left, block.right) has arrived twice: one of the next ACKs says so (RFC 2883). True: that is asked for, and an
+// ACK of this segment's own is due.
+bool note_duplicate(const Context& cx, Tcb& tcb, wire::SackBlock block);
+// The same for the first stretch of [seq, end) that is held out of order.
+bool note_held_duplicate(const Context& cx, Tcb& tcb, Seq seq, Seq end);
+
 // RCV.NXT has reached the first held text: moves what is in order now to the application's queue. Returns the bytes.
 uint32_t take_in_order(Context& cx, Tcb& tcb);
 
 void drop_received(Context& cx, Tcb& tcb);      // told to nobody: the application's queue
 void drop_out_of_order(Context& cx, Tcb& tcb);
 
-// The SACK blocks to send, the latest first (RFC2018-4b, -4c). Returns their number, at most `limit`.
-uint32_t sack_blocks(const Context& cx, const Tcb& tcb, uint32_t limit, wire::SackBlock* out);
+// The SACK blocks to send: a duplicate and what it lies in (RFC2883-4), then the latest first (RFC2018-4b, -4c). A
+// duplicate is forgotten with that. Returns their number, at most `limit`, which is 2 or more.
+uint32_t sack_blocks(const Context& cx, Tcb& tcb, uint32_t limit, wire::SackBlock* out);
 
 }  // namespace millrace::tcp

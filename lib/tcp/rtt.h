@@ -36,7 +36,9 @@ inline void rtt_sample(Tcb& tcb, const Params& p, Duration measured) {
     if (rtt.srtt == 0) rtt.srtt = 1;
   }
   // RFC6298-4: K * RTTVAR is not below the clock's granularity
-  uint32_t variance = std::max(rtt.rttvar, static_cast<uint32_t>(p.clock_granularity.us()));
+  Duration least = p.clock_granularity;
+  if (p.rto_min_applies_to == RtoMin::variance) least = std::max(least, p.rto_min);
+  uint32_t variance = std::max(rtt.rttvar, static_cast<uint32_t>(least.us()));
   rtt.rto = clamp_rto(p, uint64_t{rtt.srtt >> 3} + variance);
 }
 

@@ -5,6 +5,7 @@
 #include "tcp/congestion.h"
 #include "tcp/loss.h"
 #include "tcp/reassembly.h"
+#include "tcp/receive_window.h"
 #include "tcp/rtt.h"
 #include "tcp/send_queue.h"
 #include "tcp/user_calls.h"
@@ -18,7 +19,21 @@ using wire::before_eq;
 using wire::distance;
 using wire::Segment;
 
+// The first segments, and those after a pause: the peer's window is small, and grows with each ACK.
+static bool quick_ack(const Context& cx, Tcb& tcb) {
+  uint32_t ms = static_cast<uint32_t>(cx.now.ms());
+  if (ms - tcb.text_ms > tcb.rtt.rto / 1000) tcb.quick_acks = cx.params.quick_acks;
+  tcb.text_ms = ms;
+  if (tcb.quick_acks == 0) return false;
+  --tcb.quick_acks;
+  return true;
+}
+
 void schedule_ack(Context& cx, Tcb& tcb) {
+  if (cx.params.quick_acks != 0 && quick_ack(cx, tcb)) {
+    cx.ack_now(tcb);
+    return;
+  }
   // RFC9293-SHLD-19, RFC5681-4.2a: every second full segment at the latest, counted in bytes
   if (tcb.is(immediate_ack) || distance(tcb.rcv.last_ack, tcb.rcv.nxt) >= 2u * tcb.mss) {
     cx.ack_now(tcb);
@@ -31,9 +46,12 @@ void schedule_ack(Context& cx, Tcb& tcb) {
   cx.ack_queue.push({cx.index_of(tcb), tcb.ack_at});
 }
 
-// RFC 9293 3.10.7.4, fifth: the window moves only with a segment that is not older than the one that set it.
+// RFC 9293 3.10.7.4, fifth: the window moves only with a segment that is not older than the one that set it. Text sent
+// again has old numbers, but what acknowledges more left later than all before it: were its window not taken, SND.UNA
+// would move with the old one and the edge with it, beyond what was ever promised.
 void update_window(Tcb& tcb, const Segment& seg) {
-  if (before(tcb.snd.wl1, seg.seq) || (tcb.snd.wl1 == seg.seq && before_eq(tcb.snd.wl2, seg.ack))) {
+  if (after(seg.ack, tcb.snd.una) || before(tcb.snd.wl1, seg.seq) ||
+      (tcb.snd.wl1 == seg.seq && before_eq(tcb.snd.wl2, seg.ack))) {
     tcb.snd.wnd = uint32_t{seg.wnd} << tcb.snd_wscale;  // RFC7323-2.3b
     tcb.snd.wl1 = seg.seq;
     tcb.snd.wl2 = seg.ack;
@@ -121,6 +139,7 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
     cx.want_output(tcb);
   }
   if (seg.text_len > 0) {
+    if (cx.now >= tcb.grow_at) receive_round(cx, tcb, seg);
     tcb.rcv.nxt += seg.text_len;
     append_text(cx, tcb, seg.text());
     schedule_ack(cx, tcb);

@@ -37,6 +37,7 @@ struct Text {
   Slice slice;
   bool fin = false;
   bool cut = false;  // some of it did not fit: an ACK tells the peer
+  bool duplicate = false;  // some of it was here before: an ACK of its own tells the peer (RFC 2883)
 };
 // Sixth and seventh step: urgent pointer and text; then eighth: FIN. `kept_packet` and `fate` are set as needed.
 void process_urgent(Context& cx, Tcb& tcb, const wire::Segment& seg);

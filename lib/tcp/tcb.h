@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The transmission control block: nine cache lines, in the order of their use.
+// The transmission control block: ten cache lines, in the order of their use.
 //
 //   line 0   what a segment's arrival reads
 //   line 1   what output and the timers write
@@ -21,6 +21,7 @@
 #include "millrace/time.h"
 #include "tcp/state.h"
 #include "wire/flow_key.h"
+#include "wire/segment.h"
 #include "wire/seq.h"
 
 namespace millrace::tcp {
@@ -195,8 +196,13 @@ struct alignas(64) Tcb {
   uint32_t out_head = no_index;   // out of order, sorted
   uint16_t out_count = 0;
   uint8_t recent_count = 0;
+  uint8_t duplicate_count = 0;
   Congestion congestion = Congestion::cubic;
+  uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
+  Instant grow_at;                // text then ends a round (tcp/receive_window); 0: none has begun; never: no growth
+  uint32_t text_ms = 0;           // when text came last, for quick_acks
   uint32_t tag = 0;               // upper half of the key's hash
+  uint32_t listener = no_index;  // Stack::handle_of: whose backlog it counts against until it is told
   uint32_t sacked = 0;            // of `absent`
   struct {                        // RFC 8985
     Instant sent_at;              // of the delivered segment that was sent last
@@ -249,14 +255,23 @@ struct alignas(64) Tcb {
     uint32_t acked = 0;
     uint32_t marked = 0;
   } dctcp;
+  struct {                        // growth of the receive buffer: once a round trip
+    uint32_t since = 0;           // us, when the round under way began
+    uint32_t edge_at = 0;         // us, when `edge` was promised
+    Seq edge;
+    Seq nxt;                      // RCV.NXT at `since`
+    Seq consumed;                 // and up to where the application had given back
+    uint32_t rtt = 0;             // us, as the receiver measures it; 0: unknown
+    uint32_t rate = 0;            // bytes in a round trip, of the latest round
+  } grow;
   Seq recent[4];                  // where the latest out-of-order text began (RFC2018-4c)
+  wire::SackBlock duplicates[4];  // what arrived twice and is yet to be reported, the first first (RFC 2883)
   Instant life_at = Instant::never();       // FIN-WAIT-2 of an orphan
   Instant keepalive_at = Instant::never();
   Instant first_timeout;          // when what is not acknowledged now was first due
   Instant last_received;
   Instant challenge_since;
   Duration r2{};
-  uint32_t listener = no_index;  // Stack::handle_of: whose backlog it counts against until it is told
   uint16_t port_pool = 0xffff;
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;
@@ -276,7 +291,7 @@ struct alignas(64) Tcb {
   // Queued and not yet sent, FIN included.
   uint32_t unsent() const { return wire::distance(snd.nxt, end) + (is(fin_queued) ? 1 : 0); }
 };
-static_assert(sizeof(Tcb) == 9 * 64);
+static_assert(sizeof(Tcb) == 10 * 64);
 static_assert(offsetof(Tcb, send_head) == 64 && offsetof(Tcb, text_head) == 128 && offsetof(Tcb, ack_at) == 192 &&
               offsetof(Tcb, iss) == 256);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/user_calls.h"
 
+#include "tcp/receive_window.h"
 #include "tcp/send_queue.h"
 
 namespace millrace::tcp {
@@ -33,7 +34,9 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   uint32_t queued = distance(tcb.snd.una, tcb.end);
   // Once one was refused all are, until the application has seen that and was told `writable`: otherwise one that was
   // on its way, or is smaller, would overtake it.
-  if (tcb.is(was_full) || queued + bytes > tcb.send_limit || !cx.may_queue_own(own)) {
+  // Received text that is sent on has its limit already: the window that it is charged to.
+  bool beyond = own > 0 && (queued + bytes > tcb.send_limit || !cx.may_queue_own(own));
+  if (tcb.is(was_full) || beyond) {
     tcb.set(was_full);
     return Event::full;
   }
@@ -138,16 +141,16 @@ void apply_options(Context& cx, Tcb& tcb, const Options& options) {
   if (options.immediate_ack || cx.params.immediate_ack) tcb.set(immediate_ack);
   if (options.report_sent) tcb.set(report_sent);
   if (options.keepalive) tcb.set(keepalive_on);
+  tcb.quick_acks = cx.params.quick_acks;
   tcb.congestion = options.congestion;
   tcb.ttl = options.ttl != 0 ? options.ttl : cx.params.ttl;
   tcb.tos = static_cast<uint8_t>(options.dscp << 2);  // RFC9293-MUST-48
   tcb.r2 = seconds(options.user_timeout_s);
   tcb.send_limit = options.send_limit != 0 ? options.send_limit : cx.params.send_limit;
-  tcb.receive_buffer = options.receive_buffer_kb != 0 ? options.receive_buffer_kb * 1024u : cx.params.receive_buffer;
-  // The smallest scale that lets the field name the whole buffer; 0 is offered too, so that the peer may scale.
-  tcb.rcv_wscale = 0;
-  while (cx.params.window_scaling && tcb.rcv_wscale < 14 && (65535u << tcb.rcv_wscale) < tcb.receive_buffer)
-    ++tcb.rcv_wscale;
+  ReceiveBuffer buffer = receive_buffer_of(cx.params, options);
+  tcb.receive_buffer = buffer.first;
+  tcb.rcv_wscale = buffer.scale;  // 0 is offered too, so that the peer may scale
+  if (buffer.first == buffer.most) tcb.grow_at = Instant::never();
 }
 
 }  // namespace millrace::tcp

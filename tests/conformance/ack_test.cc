@@ -98,6 +98,20 @@ TEST_F(Ack, AnOlderSegmentDoesNotMoveTheWindow) {
   EXPECT_EQ(net.tcb().snd.wnd, 2000u);
 }
 
+// RFC9293-3.10.7.4e, RFC7323-2.4.3: what acknowledges more left later, whatever its text: the edge is where it says
+TEST_F(Ack, AnOldSegmentSentAgainWithANewAckMovesTheWindow) {
+  net.send(5000);
+  net.drop_sent();
+  net.in(P(11, 1, 10).win(5000));  // overtook
+  net.expect(A(4381, 1));
+  net.in(P(1, 1461, 10).win(3540));
+  EXPECT_EQ(net.tcb().snd.wnd, 3540u);
+  net.drop_sent();
+  net.in(A(21, 4381).win(1000));
+  EXPECT_EQ(net.tcb().snd.wnd, 1000u);
+  net.drop_sent();
+}
+
 // RFC9293-MUST-1, RFC9293-REC-1: unsigned, 32 bits inside
 TEST(Window, TheFieldIsUnsigned) {
   Net net;

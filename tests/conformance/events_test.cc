@@ -165,6 +165,30 @@ TEST(Requests, AReceivedBufferMayBeSentOn) {
   net.expect_after(milliseconds(40), A(1001, 1011).win(65525));
 }
 
+// what a window has let in may always be sent on: that window is its limit, not the send limit
+TEST(Requests, SendingReceivedTextOnIsNeverBeyondTheSendLimit) {
+  Net net;
+  net.listen(80, {.send_limit = 1500});
+  net.in(S(0).mss(1460));
+  net.drop_sent();
+  net.in(A(1, 1));
+  net.expect_event(Event::accepted);
+  net.keep = true;
+  for (uint32_t at = 1; at <= 3001; at += 1000) net.in(P(at, 1, 1000));
+  net.drop_sent();
+  for (const Slice& slice : net.kept) {
+    Request r = net.on_connection(Request::send);
+    r.slice_count = 1;
+    r.slices[0] = slice;
+    net.queue(r);
+  }
+  net.kept.clear();
+  net.advance(milliseconds(1));
+  net.expect_no_event();
+  net.expect(A(1, 4001, 1460));
+  net.drop_sent();
+}
+
 // RFC 9293 3.9.1: what was acknowledged is told where asked for
 TEST(Events, SentTellsWhatWasAcknowledged) {
   Net net;

@@ -29,6 +29,7 @@ stack::Config config_for_tests() {
   c.last_port = 40063;
   c.secret = {1, 2};
   c.tcp.receive_buffer = 65535;
+  c.tcp.receive_buffer_max = 0;  // it stays, if nothing else is said
   return c;
 }
 
@@ -108,7 +109,7 @@ Seg Net::offer(Seg s) const {
 Seg Net::agreed(Seg s) const {
   s.mss(static_cast<uint16_t>(config.mtu - 40));
   uint8_t scale = 0;
-  while ((65535u << scale) < config.tcp.receive_buffer) ++scale;
+  while ((65535u << scale) < std::max(config.tcp.receive_buffer, config.tcp.receive_buffer_max)) ++scale;
   if (peer.wscale >= 0 && config.tcp.window_scaling) s.wscale(scale);
   if (peer.sack && config.tcp.sack) s.sack_ok();
   if (peer.ts && config.tcp.timestamps) s.ts();
@@ -363,7 +364,7 @@ void Net::syn_sent() {
   connect();
   Seg s = S(0).mss(static_cast<uint16_t>(config.mtu - 40));
   uint8_t scale = 0;
-  while ((65535u << scale) < config.tcp.receive_buffer) ++scale;
+  while ((65535u << scale) < std::max(config.tcp.receive_buffer, config.tcp.receive_buffer_max)) ++scale;
   if (config.tcp.window_scaling) s.wscale(scale);
   if (config.tcp.sack) s.sack_ok();
   if (config.tcp.timestamps) s.ts();

@@ -78,7 +78,7 @@ TEST_F(Sack, ADuplicateBehindTheGapBringsItsBlockToTheFront) {
   net.in(P(301, 1, 100));
   net.drop_sent();
   net.in(P(101, 1, 100));
-  net.expect(A(1, 1).sack(101, 201).sack(301, 401));
+  net.expect(A(1, 1).sack(101, 201).sack(101, 201).sack(301, 401));  // RFC2883-4: the first says what came twice
 }
 
 // RFC2018-4b: a duplicate that begins inside a block does, too
@@ -87,7 +87,7 @@ TEST_F(Sack, APartOfABlockNamesTheWholeBlock) {
   net.in(P(301, 1, 100));
   net.drop_sent();
   net.in(P(121, 1, 20));
-  net.expect(A(1, 1).sack(101, 201).sack(301, 401));
+  net.expect(A(1, 1).sack(121, 141).sack(101, 201).sack(301, 401));
 }
 
 // RFC2018-4a: on every ACK that does not acknowledge the highest octet, text and challenges included

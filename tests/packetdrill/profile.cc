@@ -11,17 +11,18 @@ namespace {
 
 void linux_profile(Profile& p) {
   tcp::Params& t = p.config.tcp;
-  t.receive_buffer = 15 << 20;  // window scale 8
+  t.receive_buffer = t.receive_buffer_max = 15 << 20;  // window scale 8
   t.syn_retries = 6;
   t.restart_after_idle = 0;
   t.push_every = 2;  // two segments at least leave as one large one, which ends with PSH
   t.slow_start_stretch = 255;
-  t.immediate_ack = true;  // here come quick_acks and rto_min_applies_to, once there are such keys
+  t.quick_acks = 16;
+  t.rto_min_applies_to = tcp::RtoMin::variance;
 }
 
 void freebsd_profile(Profile& p) {
   tcp::Params& t = p.config.tcp;
-  t.receive_buffer = 2 << 20;  // window scale 6
+  t.receive_buffer = t.receive_buffer_max = 2 << 20;  // window scale 6
   t.restart_after_idle = 1;
   p.sysctls = false;
   p.buffers_doubled = false;

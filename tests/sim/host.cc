@@ -30,6 +30,10 @@ stack::Config config_of(const Plan& p, int h, const Random& seed) {
   c.tcp.sack = p.sack[h];
   c.tcp.window_scaling = p.window_scaling[h];
   c.tcp.receive_buffer = p.receive_buffer[h];
+  c.tcp.receive_buffer_max = p.receive_buffer_max[h];
+  c.tcp.quick_acks = p.quick_acks[h];
+  c.tcp.dsack = p.dsack[h];
+  if (p.rto_min_of_variance[h]) c.tcp.rto_min_applies_to = tcp::RtoMin::variance;
   c.tcp.send_limit = 40000;
   c.tcp.keepalive_time = seconds(60);
   c.tcp.keepalive_interval = seconds(10);

@@ -29,6 +29,10 @@ struct Plan {
   uint32_t ring[2];          // events of a channel
   uint32_t room[2];          // largest room of a turn; less is drawn each time
   uint32_t receive_buffer[2];
+  uint32_t receive_buffer_max[2];
+  uint8_t quick_acks[2];
+  bool dsack[2];
+  bool rto_min_of_variance[2];
   bool timestamps[2];
   bool sack[2];
   bool window_scaling[2];
@@ -72,6 +76,12 @@ inline Plan Plan::draw(uint64_t seed) {
   p.clock_steps = one_in(3);
   p.faults_end = seconds(5 + r.below(60));
   p.time_wait = one_in(4) ? 4 : 1024;
+  for (int h = 0; h < 2; ++h) {
+    p.receive_buffer_max[h] = one_in(3) ? 0 : p.receive_buffer[h] << r.below(13);
+    p.quick_acks[h] = static_cast<uint8_t>(one_in(3) ? r.below(20) : 0);
+    p.dsack[h] = !one_in(4);
+    p.rto_min_of_variance[h] = one_in(4);
+  }
   p.first_ns = one_in(2) ? r.next() >> 20 : (uint64_t{1} << 44) - r.below(1'000'000'000);
   // Where nothing is lost or late: a server with cookies does not send its SYN,ACK again, and so forgets a client whose
   // last ACK of the handshake is lost, and takes one that comes after the connection's end for a new client's.

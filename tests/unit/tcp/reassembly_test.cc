@@ -32,6 +32,8 @@ struct ReassemblyTest : testing::Test {
     tcb = &cx.tcbs[cx.tcbs.take()];
     tcb->state = State::established;
     tcb->cwnd = 1;
+    tcb->set(sack_ok);
+    tcb->receive_buffer = 65535;
     for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7 + i / 256);
   }
   Slice text(uint32_t at, uint32_t length) {
@@ -43,6 +45,7 @@ struct ReassemblyTest : testing::Test {
     Slice s = text(at, length);
     Seq seq = base + at;
     if (wire::before(seq, tcb->rcv.nxt)) {
+      note_duplicate(cx, *tcb, {seq, wire::earlier(seq + length, tcb->rcv.nxt)});
       uint32_t known = wire::distance(seq, tcb->rcv.nxt);
       if (known >= length) return release.push(s.packet);
       s.offset = static_cast<uint16_t>(known);
@@ -52,6 +55,7 @@ struct ReassemblyTest : testing::Test {
     if (seq == tcb->rcv.nxt) {
       tcb->rcv.nxt += s.length;
       append_text(cx, *tcb, s);
+      if (tcb->duplicate_count == 0) note_held_duplicate(cx, *tcb, seq, tcb->rcv.nxt);
       take_in_order(cx, *tcb);
     } else if (!keep_out_of_order(cx, *tcb, seq, s)) {
       release.push(s.packet);
@@ -74,20 +78,34 @@ TEST_F(ReassemblyTest, any_order_and_overlap_gives_the_stream) {
     Random random{seed};
     Seq base{random.below(2) ? 0xffffff00u : static_cast<uint32_t>(random.next())};  // across the wrap, too
     tcb->rcv.nxt = tcb->rcv.adv = base;
-    tcb->rcv.adv += 1 << 16;
+    tcb->rcv.adv += 65535;
     tcb->snd.una = tcb->snd.nxt = tcb->snd.max = tcb->end = Seq{1};
     tcb->rcv.last_ack = base;
     std::vector<bool> model(4000);
     for (int step = 0; step < 400; ++step) {
       uint32_t at = random.below(4000), length = 1 + random.below(std::min(4000 - at, 200u));
+      // RFC2883-4: the first stretch of it that has arrived before
+      uint32_t left = at;
+      while (left < at + length && !model[left]) ++left;
+      uint32_t right = left;
+      while (right < at + length && model[right]) ++right;
       arrive(base, at, length);
       for (uint32_t i = at; i < at + length; ++i) model[i] = true;
+      ASSERT_EQ(tcb->duplicate_count, left == right ? 0 : 1);
       uint32_t expected = 0;
       while (expected < model.size() && model[expected]) ++expected;
       ASSERT_EQ(wire::distance(base, tcb->rcv.nxt), expected);
       ASSERT_EQ(check_tcb(cx, *tcb), nullptr) << check_tcb(cx, *tcb);
       wire::SackBlock blocks[4];
       uint32_t n = sack_blocks(cx, *tcb, 4, blocks);
+      if (left != right) {
+        ASSERT_GE(n, 1u);
+        ASSERT_EQ(blocks[0], (wire::SackBlock{base + left, base + right}));
+        if (right > expected) {
+          ASSERT_GE(n, 2u);
+          ASSERT_TRUE(wire::before_eq(blocks[1].left, base + left) && wire::before_eq(base + right, blocks[1].right));
+        }
+      }
       for (uint32_t b = 0; b < n; ++b)  // each block is a maximal run of bytes that have arrived
         for (uint32_t i = wire::distance(base, blocks[b].left); i < wire::distance(base, blocks[b].right);
              ++i)
