@@ -227,11 +227,13 @@ CXX=clang++ configure build-sanitize -Dprograms=false -Dbuildtype=plain -Doptimi
 # As it is released: the programs, the simulator, and the tests that are not in the other build. DPDK and sanitizers do
 # not go together well.
 release=
+packetdrill=tests/packetdrill/millrace-packetdrill
 core_tests=
 [ -n "$sanitized" ] && core_tests=$(tests_of build-sanitize | cut -d'|' -f2 | tr '\n' ' ')
 if configure build; then
   mapfile -t targets < <(targets_of build "$core_tests")
-  compile build apps/millrace-echo apps/millrace-load tests/sim/millrace-sim "${targets[@]}" && release=yes
+  compile build apps/millrace-echo apps/millrace-load tests/sim/millrace-sim "$packetdrill.so" "$packetdrill-info.so" \
+    "${targets[@]}" && release=yes
 fi
 
 simulators=()
@@ -257,6 +259,7 @@ if [ -n "$release" ]; then
   run_suite build nic
   run_suite build apps
   own_count lint python3 -B tests/lint/run.py "$root/build"
+  own_count packetdrill python3 -B tests/packetdrill/run.py "$root/build/$packetdrill"{,-info}.so
   own_count interop python3 -B tests/interop/run.py "$root/build"
 fi
 echo "all of it took $(since "$begin")"
