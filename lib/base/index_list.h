@@ -45,6 +45,17 @@ class IndexList {
       (pool[l.next].*link).prev = l.prev;
     --size_;
   }
+  // Takes the first out; there is one.
+  uint32_t pop_front(Pool<T>& pool) {
+    uint32_t index = first_;
+    first_ = (pool[index].*link).next;
+    if (first_ == no_index)
+      last_ = no_index;
+    else
+      (pool[first_].*link).prev = no_index;
+    --size_;
+    return index;
+  }
   // Appends the whole of `other`, which is empty afterwards.
   void splice_back(Pool<T>& pool, IndexList& other) {
     if (other.empty()) return;

@@ -108,6 +108,7 @@ void receive(Stack& s, std::span<const wire::Frame> frames, Instant now, Output&
   ensure(now >= s.cx.now && frames.size() <= limits::rx_burst);
   s.cx.now = now;
   s.cx.release = &out.release;
+  s.cx.ports = out.events;
   wire::ParsedBurst& b = s.burst;
   parse_burst(frames, s.config.local, s.config.mac, b, out.release, s.cx.counters);
 

@@ -16,6 +16,7 @@
 #include <span>
 
 #include "base/batch.h"
+#include "base/event_port.h"
 #include "base/limits.h"
 #include "base/siphash.h"
 #include "millrace/event.h"
@@ -52,15 +53,7 @@ struct Config {
   uint64_t seed = 1;
 };
 
-// Where the core may write events of one channel: slots [next, end) of a ring of mask + 1.
-struct EventPort {
-  Event* slots = nullptr;
-  uint32_t mask = 0;
-  uint32_t next = 0;
-  uint32_t end = 0;
-  bool room() const { return next != end; }
-  Event& push() { return slots[next++ & mask]; }
-};
+using millrace::EventPort;
 
 struct Output {
   Batch<wire::TxSegment> segments;   // limits::segments_per_turn

@@ -116,10 +116,9 @@ void visit(Stack& s, Tcb& tcb, tcp::Emission& e) {
 void visit_ready(Stack& s, tcp::ReadyList& list, tcp::Emission& e) {
   // Each that stands in the list now has one visit: who is not done goes to the end, behind all others.
   for (uint32_t left = list.size(); left > 0 && e.room > 0 && !list.empty(); --left) {
-    uint32_t index = list.first();
-    Tcb& tcb = s.cx.tcbs[index];
-    if (tcb.ready.next != no_index) __builtin_prefetch(&s.cx.tcbs[tcb.ready.next], 1);
-    s.cx.unlink_ready(tcb);
+    Tcb& tcb = s.cx.tcbs[list.pop_front(s.cx.tcbs)];
+    tcb.clear(tcp::in_ready | tcp::in_bulk);
+    if (!list.empty()) __builtin_prefetch(&s.cx.tcbs[list.first()], 1);
     visit(s, tcb, e);
   }
 }

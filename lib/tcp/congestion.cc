@@ -49,8 +49,7 @@ static void note_used(Tcb& tcb, uint32_t flight) {
 }
 
 void cc_acked(Context& cx, Tcb& tcb, const Acked& a) {
-  // Little traffic, as of requests and responses, says nothing, and reads no further line of the TCB.
-  if (tcb.cwnd < tcb.ssthresh && a.flight * 2 <= tcb.cwnd && tcb.used == 0 && !a.marked) return;
+  if (little_traffic(tcb, a.flight) && !a.marked) return;
   note_used(tcb, a.flight);
   switch (tcb.congestion) {
     case Congestion::cubic: cubic_acked(cx, tcb, a); break;

@@ -16,7 +16,11 @@ struct Acked {
 };
 
 void cc_init(Context& cx, Tcb& tcb);                  // the connection is established
-void cc_acked(Context& cx, Tcb& tcb, const Acked& a);  // new data acknowledged, not in recovery
+// New data acknowledged, not in recovery. Little traffic, as of requests and responses, says nothing.
+void cc_acked(Context& cx, Tcb& tcb, const Acked& a);
+inline bool little_traffic(const Tcb& tcb, uint32_t flight) {
+  return tcb.cwnd < tcb.ssthresh && flight * 2 <= tcb.cwnd && tcb.used == 0;
+}
 void cc_lost(Tcb& tcb, uint32_t flight);              // a loss was detected: ssthresh falls (cwnd is recovery's)
 void cc_ecn(Tcb& tcb);                                // the network says that it is congested (RFC 3168): both fall
 void cc_timeout(Tcb& tcb, bool first);                // the retransmission timer has expired

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/batch.h"
+#include "base/event_port.h"
 #include "base/index_list.h"
 #include "base/limits.h"
 #include "base/pool.h"
@@ -57,6 +58,7 @@ struct Context {
   uint32_t core = 0;
   uint16_t own_mss = 1460;               // what we advertise (RFC9293-MUST-67)
   Batch<PacketRef>* release = nullptr;   // of this turn's Output
+  EventPort* ports = nullptr;            // likewise, by channel
 
   void count(Count c, uint64_t n = 1) { counters.add(c, n); }
   uint32_t index_of(const Tcb& tcb) const { return static_cast<uint32_t>(&tcb - &tcbs[0]); }

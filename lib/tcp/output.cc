@@ -362,11 +362,38 @@ bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
   return done;
 }
 
+// What most requests and responses are: one segment of one slice, nothing in flight before it, nothing unusual. True: it
+// has left, as emit_texts() would have sent it.
+bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
+  constexpr uint32_t unusual = in_recovery | in_loss | resend_first | fin_queued | urgent_send;
+  if (tcb.state != State::established || tcb.is(unusual) || tcb.ecn != 0 || cx.params.push_every > 1) return false;
+  if (tcb.snd.una != tcb.snd.max || tcb.send_next == no_index) return false;
+  if (tcb.out_head != no_index || tcb.duplicate_count > 0) return false;
+  uint32_t len = distance(tcb.snd.nxt, tcb.end);
+  if (len > std::min({uint32_t{tcb.mss}, tcb.snd.wnd, tcb.cwnd})) return false;
+  const Node& node = cx.nodes[tcb.send_next];
+  if (node.slice.length != len || node.seq != tcb.snd.nxt) return false;
+  if (cx.now - tcb.first.sent_at > microseconds(tcb.rtt.rto)) return false;  // cwnd may be too old
+  TxSegment& tx = push_segment(cx, tcb, out, tcb.is(more_follows) ? wire::ack : wire::ack | wire::psh, tcb.snd.nxt);
+  tx.first_slice = static_cast<uint16_t>(out.slices->size());
+  tx.slice_count = 1;
+  tx.text_len = static_cast<uint16_t>(len);
+  out.slices->push(node.slice);
+  cx.count(Count::bytes_sent, len);
+  tcb.first = {tcb.snd.nxt, tcb.end, cx.now, no_index, tcb.send_next, Flight::flying, 1};
+  tcb.snd.nxt = tcb.snd.max = tcb.end;
+  tcb.send_next = no_index;
+  tcb.acks_due = 0;
+  set_timer(cx, tcb, true);
+  return true;
+}
+
 }  // namespace
 
 bool output(Context& cx, Tcb& tcb, Emission& out) {
   if (!room_left(out)) return false;
   if (tcb.is(send_syn | probe_due | tail_probe_due | keepalive_due) && !emit_due(cx, tcb, out)) return false;
+  if (emit_single(cx, tcb, out)) return true;
   bool done = true;
   if (in(tcb.state, text_states)) done = emit_texts(cx, tcb, out);
   emit_pure_acks(cx, tcb, out);

@@ -122,18 +122,65 @@ bool as_predicted(const Tcb& tcb, const Segment& seg) {
 
 }  // namespace
 
+// With nothing before it to be told, text goes straight into the application's ring.
+static void deliver_text(Context& cx, Tcb& tcb, const Segment& seg) {
+  EventPort& port = cx.ports[tcb.channel];
+  if (tcb.pending != 0 || !cx.pending[tcb.channel].empty() || !port.room()) {
+    append_text(cx, tcb, seg.text());
+    return;
+  }
+  ++cx.received_held;
+  tcb.charged += seg.text_len;
+  ++tcb.charged_packets;
+  Event& e = port.push();
+  e.kind = Event::received;
+  e.reason = Event::no_reason;
+  e.offset = seg.text_offset;
+  e.length = seg.text_len;
+  e.connection = cx.id_of(tcb);
+  e.token = tcb.token;
+  e.packet = seg.packet;
+  cx.count(Count::events_delivered);
+}
+
+// The commonest ACK: of all that was in flight, which had left at one time and once. True: taken, as new_ack() would.
+static bool acks_one_flight(Context& cx, Tcb& tcb, Seq ack) {
+  const Flight& f = tcb.first;
+  if (ack != tcb.snd.max || f.end != ack || f.next != no_index || f.sends != 1) return false;
+  if (tcb.backoff != 0 || tcb.is(report_sent | was_full)) return false;
+  Duration measured = cx.now - f.sent_at;
+  note_min_rtt(cx, tcb, measured);
+  if (after(ack, tcb.rtt.next)) {  // RFC6298-3b
+    rtt_sample(tcb, cx.params, measured);
+    tcb.rtt.next = tcb.snd.nxt;
+  }
+  tcb.first.seq = ack;
+  tcb.snd.una = ack;
+  drop_acknowledged(cx, tcb, ack);
+  cx.stop_timer(tcb);  // RFC6298-5.2
+  if (tcb.unsent() > 0) cx.want_output(tcb);
+  return true;
+}
+
+static void ack_as_predicted(Context& cx, Tcb& tcb, const Segment& seg) {
+  uint32_t flight = tcb.flight();
+  uint32_t bytes = distance(tcb.snd.una, seg.ack);
+  bool little = little_traffic(tcb, flight) && tcb.ecn == 0;
+  if (!little || !acks_one_flight(cx, tcb, seg.ack)) {
+    Delivered told{seg};
+    new_ack(cx, tcb, seg, told);
+    cc_acked(cx, tcb, {bytes, flight, told.rtt(cx.now), tcb.ecn != 0 && seg.has(wire::ece)});
+  }
+  // What was lost before is history; kept close behind, so that it is not ahead again when the numbers wrap.
+  if (after(seg.ack, tcb.recover)) tcb.recover = seg.ack - 1;
+}
+
 static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   Outcome outcome;
   take_timestamp(cx, tcb, seg);
   update_window(tcb, seg);
   if (seg.ack != tcb.snd.una) {
-    uint32_t flight = tcb.flight();
-    uint32_t bytes = distance(tcb.snd.una, seg.ack);
-    Delivered told{seg};
-    new_ack(cx, tcb, seg, told);
-    // What was lost before is history; kept close behind, so that it is not ahead again when the numbers wrap.
-    if (after(seg.ack, tcb.recover)) tcb.recover = seg.ack - 1;
-    cc_acked(cx, tcb, {bytes, flight, told.rtt(cx.now), tcb.ecn != 0 && seg.has(wire::ece)});
+    ack_as_predicted(cx, tcb, seg);
     outcome.forward_progress = true;
   } else if (tcb.unsent() > 0) {
     cx.want_output(tcb);
@@ -141,7 +188,7 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   if (seg.text_len > 0) {
     if (cx.now >= tcb.grow_at) receive_round(cx, tcb, seg);
     tcb.rcv.nxt += seg.text_len;
-    append_text(cx, tcb, seg.text());
+    deliver_text(cx, tcb, seg);
     schedule_ack(cx, tcb);
     outcome.kept_packet = true;
   }

@@ -61,7 +61,7 @@ uint64_t sum_bytes(const uint8_t* data, size_t length, uint64_t initial) {
   return add_sums(chain.sum, load_raw<uint64_t>(end - 8) >> 1 >> (63 - 8 * (length & 7)));
 }
 
-uint64_t sum_slices(std::span<const Slice> slices) {
+uint64_t sum_many(std::span<const Slice> slices) {
   uint64_t sum = 0;
   bool odd = false;
   for (const Slice& slice : slices) {

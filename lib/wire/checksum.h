@@ -24,11 +24,11 @@ constexpr uint64_t add_sums(uint64_t a, uint64_t b) {
 
 // 64 bits -> 16. Zero only for a sum of nothing but zeros.
 constexpr uint16_t fold(uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
+  // Halves added crosswise: the upper one has got the lower one's carry.
+  sum += std::rotl(sum, 32);
+  uint32_t half = static_cast<uint32_t>(sum >> 32);
+  half += std::rotl(half, 16);
+  return static_cast<uint16_t>(half >> 16);
 }
 
 // The sum in the order of the protocol: to be added to fields summed as plain numbers.
@@ -45,6 +45,9 @@ constexpr bool is_valid_sum(uint64_t sum) {
 uint64_t sum_bytes(const uint8_t* data, size_t length, uint64_t initial = 0);
 
 // The sum of slices that make one text; any but the last may end at an odd position.
-uint64_t sum_slices(std::span<const Slice> slices);
+uint64_t sum_many(std::span<const Slice> slices);
+inline uint64_t sum_slices(std::span<const Slice> slices) {
+  return slices.size() == 1 ? sum_bytes(slices[0].data(), slices[0].length) : sum_many(slices);
+}
 
 }  // namespace millrace::wire

@@ -17,14 +17,18 @@ struct FlowKey {
   uint16_t local_port = 0;
   uint16_t remote_port = 0;
   uint32_t family = 4;
-  friend constexpr bool operator==(const FlowKey&, const FlowKey&) = default;
+
+  struct Words { uint64_t w[2]; };
+  constexpr Words words() const { return std::bit_cast<Words>(*this); }
+  friend constexpr bool operator==(const FlowKey& a, const FlowKey& b) {
+    Words x = a.words(), y = b.words();
+    return ((x.w[0] ^ y.w[0]) | (x.w[1] ^ y.w[1])) == 0;
+  }
 };
 static_assert(sizeof(FlowKey) == 16);
 
 constexpr uint64_t hash(const SipKey& secret, const FlowKey& key) {
-  struct Words { uint64_t w[2]; };
-  auto words = std::bit_cast<Words>(key);
-  return siphash13<2>(secret, words.w);
+  return siphash13<2>(secret, key.words().w);
 }
 
 }  // namespace millrace::wire

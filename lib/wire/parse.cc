@@ -22,7 +22,8 @@ constexpr Count accepted = Count::count_;
 
 struct Burst {
   const LocalAddresses& local;
-  uint64_t own_mac;  // as load_mac() reads it
+  Ipv4Address broadcast;  // the subnet's own; unspecified: it has none
+  uint64_t own_mac;       // as load_mac() reads it
   ParsedBurst& out;
 };
 
@@ -59,7 +60,11 @@ bool is_in_reach(const Frame& frame) {
 
 bool is_ip_checksum_right(const uint8_t* ip, uint32_t header, Verdict verdict) {
   if (trusted(verdict)) return true;
-  return verdict == Verdict::unknown && is_valid_sum(sum_bytes(ip, header));
+  if (verdict == Verdict::bad) return false;
+  if (header != ip_length) return is_valid_sum(sum_bytes(ip, header));
+  uint64_t sum = load_raw<uint32_t>(ip + 16);  // five words in 64 bits: no carry is lost
+  for (uint32_t at = 0; at < 16; at += 4) sum += load_raw<uint32_t>(ip + at);
+  return is_valid_sum(sum);
 }
 
 bool is_tcp_checksum_right(const IpPacket& ip, Verdict verdict) {
@@ -71,9 +76,9 @@ bool is_tcp_checksum_right(const IpPacket& ip, Verdict verdict) {
 }
 
 // No host can have sent from here (RFC1122-3.2.1.3a, RFC9293-MUST-63).
-bool is_invalid_source(Ipv4Address a, const LocalAddresses& local) {
+bool is_invalid_source(Ipv4Address a, const Burst& burst) {
   return a.is_unspecified() || a.is_limited_broadcast() || a.is_multicast() || a.is_loopback() ||
-         local.is_subnet_broadcast(a) || local.contains(a);
+         a == burst.broadcast || burst.local.contains(a);
 }
 
 OtherFrame& next_other(Burst& burst, const Frame& frame, uint32_t index) {
@@ -155,7 +160,7 @@ Count parse_ipv4(const Frame& frame, uint32_t index, bool to_group, Burst& burst
                         ip + header,
                         total - header,  // Ethernet's padding ends here
                         static_cast<uint8_t>(ip[1] & 3)};
-  if (is_invalid_source(packet.source, burst.local)) return Count::drop_ip_source;
+  if (is_invalid_source(packet.source, burst)) return Count::drop_ip_source;
   // To broadcast or multicast, by address or by frame: nothing here listens to that (RFC9293-MUST-57,
   // RFC1122-3.2.2.6b, RFC1122-3.3.6).
   if (to_group || !burst.local.contains(packet.destination)) return Count::drop_not_for_us;
@@ -198,7 +203,7 @@ void parse_burst(std::span<const Frame> frames, const LocalAddresses& local, con
   ensure(count <= limits::rx_burst);
   out.segments = 0;
   out.others = 0;
-  Burst burst{local, load_mac(own_mac.bytes.data()), out};
+  Burst burst{local, local.subnet_broadcast(), load_mac(own_mac.bytes.data()), out};
   for (uint32_t i = 0; i < count && i < prefetch_ahead; ++i) prefetch(frames[i]);
   for (uint32_t i = 0; i < count; ++i) {
     if (i + prefetch_ahead < count) prefetch(frames[i + prefetch_ahead]);

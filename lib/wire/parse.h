@@ -26,9 +26,10 @@ struct LocalAddresses {
   constexpr uint32_t mask() const { return prefix_length == 0 ? 0 : ~uint32_t{0} << (32 - prefix_length); }
   constexpr bool on_link(Ipv4Address a) const { return ((a.value ^ first.value) & mask()) == 0; }
   // The subnet's own broadcast address (RFC1122-3.3.6); /31 and /32 have none.
-  constexpr bool is_subnet_broadcast(Ipv4Address a) const {
-    return prefix_length < 31 && on_link(a) && (a.value | mask()) == 0xffffffff;
+  constexpr Ipv4Address subnet_broadcast() const {
+    return prefix_length < 31 ? Ipv4Address{first.value | ~mask()} : Ipv4Address{};
   }
+  constexpr bool is_subnet_broadcast(Ipv4Address a) const { return !a.is_unspecified() && a == subnet_broadcast(); }
 };
 
 enum class Other : uint8_t { arp, icmp };
