@@ -52,7 +52,7 @@ TimeoutOutcome persist_timeout(Context& cx, Tcb& tcb) {
 // RFC 9293 3.10.8, RFC 6298 5.
 TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
   bool handshake = tcb.state == State::syn_sent || tcb.state == State::syn_received;
-  // RFC6298-5: not before an RTO after its last transmission: recovery has sent it again since the timer began
+  // RFC6298-5, RFC6675-6: no sooner than an RTO after its last transmission; recovery may have sent it again since
   if (!handshake && in_flight(tcb) && tcb.first.sent_at + current_rto(tcb, cx.params) > cx.now) {
     resume_loss_timer(cx, tcb);
     return {};

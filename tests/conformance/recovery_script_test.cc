@@ -136,7 +136,7 @@ TEST_F(Sacked, TheProbeWasOfNoUse) {
   )");
 }
 
-// RFC8985-6.2.5, RFC6298-5: what was sent again is lost again: found by what was sent after it; the timer,
+// RFC8985-6.2.5, RFC6298-5, RFC6675-6: what was sent again is lost again: found by what was sent after it; the timer,
 // which began with the first transmission, does not send it a third time
 TEST_F(Sacked, TheRetransmissionIsLost) {
   play(net, R"(
