@@ -28,4 +28,20 @@ namespace millrace::conformance {
 
 void play(Net& net, const std::string& script, Where where = Where::here());
 
+// An established connection to play on: a round trip of 100 ms, a wide window, ten segments allowed; SRTT is
+// 100 ms, the RTO 300 ms, a probe is due after 202 ms.
+struct Traces : testing::Test {
+  explicit Traces(bool sack = true, bool timestamps = false, const Net::Change& change = {}) : net(change) {
+    net.peer.sack = sack;
+    net.peer.ts = timestamps;
+    net.peer.wscale = 4;
+    net.syn_received_passive();
+    net.advance(milliseconds(100));
+    net.in(A(1, 1).win(60000));
+    net.expect_event(Event::accepted);
+    net.drop_sent();
+  }
+  Net net;
+};
+
 }  // namespace millrace::conformance
