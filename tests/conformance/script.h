@@ -18,8 +18,8 @@
 //   send N [B]                        N segments, and B octets; shutdown: FIN behind them
 //   > 0 1-3 4/200 5F 6c fin ack       sent: /200 octets only; F with FIN; c with CWR; bare FIN; bare ACK
 //   < ack N [sack R...] [win N] [ece] [echo T]    `win` in segments; `echo`: TSecr is the clock at T
-//   = NAME N                          cwnd, ssthresh, flight, pipe in segments; timeouts, probes, undone,
-//   fast, resent counted
+//   = NAME N                          in segments: cwnd, ssthresh, flight, pipe; counted: timeouts, probes,
+//                                     undone, fast, resent
 #pragma once
 
 #include "tests/conformance/harness.h"
