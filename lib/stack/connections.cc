@@ -55,7 +55,7 @@ void retire(Stack& s, Tcb& tcb, Event::Reason reason) {
   tcb.acks_due = 0;
   tcb.reason = reason;
   tcb.clear(tcp::send_syn | tcp::resend_first | tcp::probe_due | tcp::tail_probe_due | tcp::keepalive_due);
-  tcb.pending &= tcp::pend_opened | tcp::pend_text | tcp::pend_peer_closed;
+  tcb.pending &= tcp::pend_opened | tcp::pend_urgent | tcp::pend_text | tcp::pend_sent | tcp::pend_peer_closed;
   if (reason != Event::finished || tcb.is(tcp::app_closed)) tcb.pending &= tcp::pend_opened;
   cx.tell(tcb, tcp::pend_closed);
   if (tcb.is(tcp::rst_on_remove)) cx.want_output(tcb);

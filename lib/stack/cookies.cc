@@ -20,6 +20,7 @@ void send_cookie(Stack& s, uint32_t listener_index, const FlowKey& key, const Se
   tcp::CookieFlow flow{key, seg.seq, s.handle_of(listener_index)};
   tcp::ReceiveBuffer buffer = tcp::receive_buffer_of(s.cx.params, listener.options);
   wire::TxSegment tx = tcp::make_answer(key, seg, s.cx.params.ttl, wire::syn | wire::ack);
+  tcp::mark_ip(tx, listener.options);
   tx.seq = tcp::cookie_iss(s.cookie_secret, flow, terms, s.cx.now);
   tx.ack = seg.seq + 1;
   tx.wnd = static_cast<uint16_t>(std::min(buffer.first, 65535u));

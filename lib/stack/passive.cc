@@ -21,6 +21,10 @@ uint8_t agreed_options(const Stack& s, uint8_t offered) {
 
 namespace {
 
+void mark_as_listener(Stack& s, const HalfOpen& record, wire::TxSegment& tx) {
+  if (const Listener* listener = s.listener_of(record.listener)) tcp::mark_ip(tx, listener->options);
+}
+
 void unqueue(Stack& s, uint32_t index) {
   HalfOpen& record = s.half_opens[index];
   if (record.queue == HalfOpen::Queue::ready) s.ready_half_opens.remove(s.half_opens, index);
@@ -209,6 +213,7 @@ bool arrives_half_open(Stack& s, uint32_t index, const Segment& seg, Output& out
   }
   if (!answer_room(s, out)) return false;
   wire::TxSegment tx = tcp::make_answer(record.key, seg, s.cx.params.ttl, wire::ack);
+  mark_as_listener(s, record, tx);
   tx.seq = record.iss + 1;
   tx.ack = record.irs + 1;
   uint8_t scale = record.options & wire::opt_wscale ? record.own_wscale : 0;
@@ -248,6 +253,7 @@ void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission) {
   tx.seq = record.iss;
   tx.ack = record.irs + 1;
   tx.ttl = s.cx.params.ttl;
+  mark_as_listener(s, record, tx);
   tx.wnd = static_cast<uint16_t>(std::min(record.receive_buffer, 65535u));
   tx.options = static_cast<uint8_t>(
       wire::opt_mss | (record.options & (wire::opt_timestamps | wire::opt_sack_permitted | wire::opt_wscale)));

@@ -55,7 +55,7 @@ bool acceptable(const Tcb& tcb, const Segment& seg) {
   uint32_t wnd = distance(tcb.rcv.nxt, tcb.rcv.adv);
   if (seg.len == 0) return wnd == 0 ? seg.seq == tcb.rcv.nxt : in_window(seg.seq, tcb.rcv.nxt, wnd);
   // A closed window takes no text, but valid ACKs, URGs and RSTs (RFC9293-MUST-66).
-  if (wnd == 0) return seg.seq == tcb.rcv.nxt;
+  if (wnd == 0) return seg.seq == tcb.rcv.nxt && seg.has(wire::ack);
   return in_window(seg.seq, tcb.rcv.nxt, wnd) || in_window(seg.seq + (seg.len - 1), tcb.rcv.nxt, wnd);
 }
 
@@ -185,6 +185,7 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
     ack.flags &= static_cast<uint8_t>(~wire::syn);
     ack.seq += 1;
     ack.len -= 1;
+    ack.urgent -= ack.urgent > 0;  // of the same octet
     return arrives_other(cx, tcb, ack);
   }
   if (seg.has(wire::rst)) {
@@ -198,10 +199,10 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
     if (seg.text_len > 0 && before_eq(seg.seq + seg.len, tcb.rcv.nxt)) cx.count(Count::duplicate_text);
     if (note_known_text(cx, tcb, seg))
       cx.ack_each(tcb);
-    else if (seg.len > 0)
+    else if (seg.len > 0 && !seg.has(wire::syn))
       cx.ack_now(tcb);
     else
-      challenge_ack(cx, tcb);
+      challenge_ack(cx, tcb);  // RFC5961-4.2, -7: a SYN, wherever it lies
     return outcome;
   }
   // Third (security) does not exist here. Fourth, the SYN bit (RFC9293-3.10.7.4c, RFC5961-4.2).

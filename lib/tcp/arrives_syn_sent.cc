@@ -108,7 +108,8 @@ Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
   establish(cx, tcb);
   cx.ack_now(tcb);
   outcome.established = outcome.forward_progress = true;
-  // Text or FIN with the SYN,ACK: on with the sixth step.
+  // URG, text or FIN with the SYN,ACK: on with the sixth step.
+  process_urgent(cx, tcb, seg);
   Text text{seg.seq + 1, seg.text(), seg.has(wire::fin), false};
   process_text(cx, tcb, text, outcome);
   check_fin(cx, tcb, text, outcome);

@@ -59,8 +59,16 @@ void cc_acked(Context& cx, Tcb& tcb, const Acked& a) {
   }
 }
 
+// RFC 3168 6.1.2: whatever cwnd fell for, the next new text says so, and ECE for the same window lowers nothing more.
+static void say_reduced(Tcb& tcb) {
+  if (!(tcb.ecn & ecn_ok)) return;
+  tcb.ecn |= cwr_due;
+  tcb.ecn_recover = tcb.snd.nxt;
+}
+
 void cc_lost(Tcb& tcb, uint32_t flight) {
   if (tcb.congestion == Congestion::none) return;
+  say_reduced(tcb);
   tcb.cc_acked = 0;
   if (tcb.congestion == Congestion::cubic)
     cubic_lost(tcb, flight);
@@ -80,12 +88,14 @@ void cc_timeout(Tcb& tcb, bool first) {
   // RFC5681-4.3b: what a retransmission that is lost costs comes on top; what limited transmit has sent does not count
   uint32_t flight = tcb.is(in_recovery) ? std::min(tcb.flight(), tcb.ssthresh) : tcb.flight();
   if (first) cc_lost(tcb, flight);
+  say_reduced(tcb);
   tcb.cwnd = tcb.mss;  // RFC5681-3.1j
   tcb.cc_acked = 0;
   if (tcb.congestion == Congestion::cubic) cubic_timeout(tcb);
 }
 
 void cc_undone(Tcb& tcb) {
+  tcb.ecn &= static_cast<uint8_t>(~cwr_due);
   tcb.cc_acked = 0;
   if (tcb.congestion == Congestion::cubic) cubic_restart(tcb);  // RFC9438-4.9
 }

@@ -22,7 +22,7 @@ HalfOpenVerdict half_open_arrives(HalfOpen& record, const Segment& seg) {
   bool inside = in_window(seg.seq, rcv_nxt, wnd) || (seg.len > 0 && in_window(seg.seq + (seg.len - 1), rcv_nxt, wnd));
   if (seg.has(wire::rst)) {  // RFC 5961 3.2: a passive open goes back to LISTEN (RFC9293-MUST-11)
     if (seg.seq == rcv_nxt) return HalfOpenVerdict::forget;
-    return inside ? HalfOpenVerdict::ack : HalfOpenVerdict::drop;
+    return in_window(seg.seq, rcv_nxt, wnd) ? HalfOpenVerdict::ack : HalfOpenVerdict::drop;
   }
   if (!inside) return HalfOpenVerdict::ack;
   if (seg.has(wire::syn)) return HalfOpenVerdict::forget;  // RFC9293-3.10.7.4c

@@ -24,13 +24,17 @@ void process_urgent(Context& cx, Tcb& tcb, const Segment& seg) {
 
 // Seventh.
 void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
-  bool ahead = text.slice.length > 0 && text.seq != tcb.rcv.nxt && in(tcb.state, receiving) && cx.may_take_text();
+  bool ahead = text.slice.length > 0 && text.seq != tcb.rcv.nxt && cx.may_take_text();
   if (text.duplicate) cx.ack_each(tcb);
+  if (!in(tcb.state, receiving)) {  // beyond its FIN: text is ignored, a FIN and a probe are answered
+    if (text.fin || (text.cut && tcb.rcv.nxt == tcb.rcv.adv)) cx.ack_now(tcb);
+    return;
+  }
   if (text.cut) {
     cx.count(Count::drop_no_window);
     if (!ahead) cx.ack_now(tcb);  // text ahead is acknowledged below: once for each segment (RFC5681-4.2c)
   }
-  if (text.slice.length == 0 || !in(tcb.state, receiving)) return;
+  if (text.slice.length == 0) return;
   if (tcb.is(app_closed)) {  // RFC9293-SHLD-3: the peer shall know that this was never read
     cx.count(Count::drop_after_close);
     tcb.reason = Event::reset;
@@ -74,7 +78,7 @@ void check_fin(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   tcb.rcv.nxt += 1;
   if (!after(tcb.rcv.adv, tcb.rcv.nxt)) tcb.rcv.adv = tcb.rcv.nxt;
   drop_out_of_order(cx, tcb);  // nothing can lie beyond a FIN
-  cx.tell(tcb, pend_peer_closed);
+  if (!tcb.is(app_closed)) cx.tell(tcb, pend_peer_closed);
   switch (tcb.state) {
     case State::established:
       set_state(tcb, State::close_wait);

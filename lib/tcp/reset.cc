@@ -18,6 +18,11 @@ TxSegment make_answer(const wire::FlowKey& key, const wire::Segment& seg, uint8_
   return tx;
 }
 
+void mark_ip(TxSegment& tx, const Options& options) {
+  if (options.ttl != 0) tx.ttl = options.ttl;
+  tx.tos = static_cast<uint8_t>(options.dscp << 2);
+}
+
 TxSegment make_reset(const wire::FlowKey& key, const wire::Segment& seg, uint8_t ttl) {
   if (seg.has(wire::ack)) {  // <SEQ=SEG.ACK><CTL=RST>
     TxSegment tx = make_answer(key, seg, ttl, wire::rst);

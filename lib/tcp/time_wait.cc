@@ -33,9 +33,10 @@ TimeWaitVerdict time_wait_arrives(const TimeWait& record, const Segment& seg, bo
   if (seg.has(wire::rst)) return TimeWaitVerdict::drop;
   if (seg.has(wire::syn) && !seg.has(wire::ack))
     return is_new_connection(record, seg, timestamps) ? TimeWaitVerdict::reopen : TimeWaitVerdict::ack;
-  if (record.ts_ok && seg.options & wire::opt_timestamps &&
-      static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0)
-    return TimeWaitVerdict::ack;  // RFC7323-5.3R1
+  if (record.ts_ok) {
+    if (!(seg.options & wire::opt_timestamps)) return TimeWaitVerdict::drop;                            // RFC7323-3.2b
+    if (static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0) return TimeWaitVerdict::ack;  // RFC7323-5.3R1
+  }
   if (seg.has(wire::fin) && seg.seq + seg.len == record.rcv_nxt) return TimeWaitVerdict::restart;
   if (seg.len == 0 && seg.seq == record.rcv_nxt) return TimeWaitVerdict::drop;  // acceptable, and says nothing
   return TimeWaitVerdict::ack;

@@ -51,8 +51,14 @@ TimeoutOutcome persist_timeout(Context& cx, Tcb& tcb) {
 
 // RFC 9293 3.10.8, RFC 6298 5.
 TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
+  bool handshake = tcb.state == State::syn_sent || tcb.state == State::syn_received;
+  // RFC6298-5, RFC6675-6: no sooner than an RTO after its last transmission; recovery may have sent it again since
+  if (!handshake && in_flight(tcb) && tcb.first.sent_at + current_rto(tcb, cx.params) > cx.now) {
+    resume_loss_timer(cx, tcb);
+    return {};
+  }
   cx.count(Count::retransmission_timeouts);
-  if (tcb.state == State::syn_sent || tcb.state == State::syn_received) return syn_timeout(cx, tcb);
+  if (handshake) return syn_timeout(cx, tcb);
   if (tcb.snd.wnd == 0) {
     // The window was shrunk to nothing over text in flight (RFC9293-MUST-35, RFC9293-SHLD-17): probe, do not give up.
     loss_timeout(cx, tcb);

@@ -122,6 +122,21 @@ TEST(Window, TheFieldIsUnsigned) {
   net.expect_after(milliseconds(40), A(1, 2));
 }
 
+// RFC9293-MUST-1: 0x8000 and more is much, not less than nothing
+TEST(Window, TheUpperHalfOfTheFieldIsUsed) {
+  Net net;
+  net.listen(80, {.congestion = millrace::Congestion::none});
+  net.in(S(0).mss(1460));
+  net.drop_sent();
+  net.in(A(1, 1).win(44 * 1460));  // 0xfaf0
+  net.expect_event(Event::accepted);
+  net.send(60 * 1460);
+  uint32_t sent = 0;
+  for (const Sent& packet : net.sent) sent += packet.seg.length;
+  EXPECT_EQ(sent, 44u * 1460);
+  net.drop_sent();
+}
+
 // RFC9293-MUST-34, RFC9293-SHLD-15, RFC7323-2.4.3: the window shrinks below what is in flight: no new text
 TEST_F(Ack, AShrunkenWindowStopsNewText) {
   net.send(2920);
@@ -183,6 +198,17 @@ TEST_F(Ack, AWindowThatShrankToZeroIsProbed) {
 // RFC9293-MUST-5: options may come on any segment
 TEST_F(Ack, UnknownOptionsOnTextAreSkipped) {
   net.in(P(1, 1, 10).options(std::string("\xfd\x07\x01\x02\x03\x04\x05\x01", 8)));
+  EXPECT_EQ(net.received, stream(1, 10));
+  net.expect_after(milliseconds(40), A(1, 11));
+}
+
+// RFC9293-MUST-7: illegal lengths cost the segment, not the connection
+TEST_F(Ack, IllegalOptionLengthsOnTextDropItAlone) {
+  for (const char* bad : {"\xfd\x00\x01\x01", "\xfd\x01\x01\x01", "\xfd\x05\x01\x01", "\x01\x01\x01\xfd"})
+    net.in(P(1, 1, 10).options(std::string(bad, 4)));
+  net.expect_none();
+  EXPECT_EQ(net.received, "");
+  net.in(P(1, 1, 10));
   EXPECT_EQ(net.received, stream(1, 10));
   net.expect_after(milliseconds(40), A(1, 11));
 }

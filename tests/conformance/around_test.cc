@@ -388,7 +388,7 @@ TEST_F(Ip, ACutFrameIsDropped) {
   net.expect_none();
 }
 
-// RFC9293-MUST-3: Ethernet's padding belongs to nobody
+// Ethernet's padding belongs to nobody
 TEST_F(Ip, PaddingIsNoText) {
   net.frames({syn_frame()});
   net.expect(SA(0, 1).mss(1460));

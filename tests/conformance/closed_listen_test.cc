@@ -138,6 +138,21 @@ TEST(Listen, IsPossibleWhileAConnectionOfThatPortOpens) {
   net.expect_event(Event::connected);
 }
 
+// RFC9293-MUST-42: and while one is in SYN-RECEIVED
+TEST(Listen, IsPossibleWhileAConnectionOfThatPortIsInSynReceived) {
+  Net net;
+  net.syn_received_simultaneous();
+  net.listen(net.peer.to);
+  Peer other = net.peer;
+  other.port = 6000;
+  net.in(other, S(0).mss(1460));
+  net.expect(other, SA(0, 1).mss(1460));
+  net.in(A(1, 1));
+  net.expect_event(Event::connected);
+  net.in(other, A(1, 1));
+  net.expect_event(Event::accepted);
+}
+
 // RFC9293-MUST-43: the local address of a listener is optional
 TEST(Listen, AForeignLocalAddressIsInvalid) {
   Net net;

@@ -66,7 +66,7 @@ TEST(InitialWindow, IsOneSegmentAfterTwoLostSyns) {
   net.expect(A(1, 1, mss));
 }
 
-// RFC5681-3.1g: one segment more for each segment acknowledged
+// RFC5681-3.1g, RFC9293-MUST-19: one segment more for each segment acknowledged
 TEST_F(Congestion, SlowStartGrowsByWhatIsAcknowledged) {
   net.send(40 * mss);
   expect_segments(0, 10);

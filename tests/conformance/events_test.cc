@@ -204,6 +204,19 @@ TEST(Events, SentTellsWhatWasAcknowledged) {
   EXPECT_EQ(net.expect_event(Event::sent).length, 700u);  // the FIN is no text
 }
 
+// RFC 9293 3.9.1: the last of it, too, when the same ACK ends the connection
+TEST(Events, SentIsToldBeforeClosed) {
+  Net net;
+  net.close_wait();
+  net.set(Setting::report_sent, 1);
+  net.send(1000);
+  net.shutdown();
+  net.drop_sent();
+  net.in(A(2, 1002));
+  EXPECT_EQ(net.expect_event(Event::sent).length, 1000u);
+  net.expect_event(Event::closed, Event::finished);
+}
+
 // 64 bits of the application's own
 TEST(Events, CarryTheToken) {
   Net net;

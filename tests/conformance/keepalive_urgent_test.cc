@@ -137,9 +137,33 @@ TEST(UrgentFar, ThePointerIsAsFarAsTheFieldGoes) {
   net.peer.wscale = 4;
   net.established_passive();
   net.send(70000, false, true);
-  ASSERT_FALSE(net.sent.empty());
-  net.expect(A(1, 1, 1460).urgent(65535));
+  uint32_t end = 1;
+  while (!net.sent.empty() && end < 70001) {
+    const Seg& seg = net.sent.front().seg;
+    ASSERT_EQ(seg.seq - net.own_iss(), end);
+    EXPECT_EQ(seg.flags & urg, urg);
+    EXPECT_EQ(seg.pointer, std::min(70001 - end, 65535u));
+    end += seg.length;
+    net.sent.pop_front();
+    if (net.sent.empty()) net.in(A(1, end));
+  }
+  EXPECT_EQ(end, 70001u);
+  net.send(10);
+  net.expect(P(70001, 1, 10));  // not urgent any more
+}
+
+// RFC9293-MUST-31, RFC9293-MUST-32: a run that no field could name at once comes with a pointer that moves along
+TEST_F(Urgent, ALongRunIsToldAsItGoes) {
+  uint32_t at = 1;
+  for (uint32_t up : {60001u, 120001u, 140001u}) {
+    net.in(P(at, 1, 1000).urgent(static_cast<uint16_t>(std::min(up - at, 65535u))));
+    EXPECT_EQ(net.expect_event(Event::urgent).length, std::min(up - at, 65535u));
+    for (at += 1000; at + 1000 <= up; at += 1000) net.in(P(at, 1, 1000));
+    net.expect_no_event();
+  }
+  net.advance(milliseconds(50));
   net.drop_sent();
+  EXPECT_EQ(net.received.size(), 140000u);
 }
 
 // RFC9293-MUST-30: sent again with the text
@@ -167,7 +191,7 @@ TEST_F(Urgent, ThePointerMayLieBeyondTheText) {
   net.expect_after(milliseconds(40), A(1, 11));
 }
 
-// RFC9293-MUST-32, RFC9293-MUST-47: told again when the pointer advances
+// RFC9293-MUST-32: told again when the pointer advances
 TEST_F(Urgent, AnAdvancingPointerIsToldAgain) {
   net.in(P(1, 1, 10).urgent(10));
   EXPECT_EQ(net.expect_event(Event::urgent).length, 10u);

@@ -262,6 +262,16 @@ TEST(SimultaneousOpen, CrossingSynAcksEstablish) {
   net.expect(P(1, 1, 10));
 }
 
+// RFC9293-MUST-62: the pointer counts from the SYN, also where that SYN is known already: this one points at nothing ahead
+TEST(SimultaneousOpen, TheUrgentPointerOfACrossingSynAckCountsFromItsSyn) {
+  Net net;
+  net.syn_received_simultaneous();
+  net.in(SA(0, 1).mss(1460).urgent(1));
+  net.expect_event(Event::connected);
+  net.expect_no_event();
+  net.drop_sent();
+}
+
 // RFC9293-MUST-10
 TEST(SimultaneousOpen, AnAckEstablishesToo) {
   Net net;

@@ -58,6 +58,31 @@ TEST(PassiveOpen, TheOfferedMssFollowsTheMtu) {
   net.expect(SA(0, 1).mss(1360));
 }
 
+// RFC9293-MUST-67: options of the segments to come are the sender's to deduct: with timestamps it is the same number
+TEST(PassiveOpen, TheOfferedMssKnowsNoOptions) {
+  for (bool active : {false, true}) {
+    Net net{[](stack::Config& c) { c.mtu = 1400; }};
+    net.peer.ts = net.peer.sack = true;
+    active ? net.syn_sent() : net.listen();
+    if (active) net.in(SA(0, 1).mss(1460).ts());
+    else net.in(S(0).mss(1460).ts());
+    net.expect(active ? A(1, 1) : SA(0, 1).mss(1360).ts());
+    net.events.clear();
+  }
+}
+
+// RFC9293-MUST-14: the peer's MSS is what segments carry, after either open
+TEST(PassiveOpen, ThePeersMssIsUnderstood) {
+  for (bool active : {false, true}) {
+    Net net;
+    net.peer.mss = 700;
+    active ? net.established_active() : net.established_passive();
+    net.send(1400);
+    net.expect(A(1, 1, 700));
+    net.expect(P(701, 1, 700));
+  }
+}
+
 // RFC9293-MAY-3: offered even where it is what a peer would assume
 TEST(PassiveOpen, TheMssIsOfferedAlways) {
   Net net{[](stack::Config& c) { c.mtu = 576; }};
@@ -344,12 +369,20 @@ TEST(PassiveOpen, InitialSequenceNumbersFollowTheClockAndTheTuple) {
   EXPECT_GT(net.own_iss() - second, 1000u);
 }
 
-// RFC9293-MUST-9: another secret, other numbers
+// RFC9293-MUST-9: another secret, other numbers; and what one connection's number tells of another's is another thing,
+// too: the secret is not just added
 TEST(PassiveOpen, InitialSequenceNumbersDependOnTheSecret) {
-  Net one, two{[](stack::Config&c) { c.secret = {3, 4}; }};
-  one.syn_received_passive();
-  two.syn_received_passive();
-  EXPECT_NE(one.own_iss(), two.own_iss());
+  Net one, two{[](stack::Config& c) { c.secret = {3, 4}; }};
+  uint32_t first[2], step[2];
+  for (Net* net : {&one, &two}) {
+    net->syn_received_passive();
+    first[net == &two] = net->own_iss();
+    net->peer.port = 5001;
+    net->syn_received_passive();
+    step[net == &two] = net->own_iss() - first[net == &two];
+  }
+  EXPECT_NE(first[0], first[1]);
+  EXPECT_NE(step[0], step[1]);
 }
 
 // RFC9293-MUST-5, RFC9293-MUST-6, RFC9293-MUST-64: unknown options, unaligned, before and after MSS
@@ -392,15 +425,52 @@ TEST(PassiveOpen, AShiftBeyondFourteenCountsAsFourteen) {
 TEST(PassiveOpen, TtlAndDscpAreTheListeners) {
   Net net;
   net.listen(80, {.ttl = 17, .dscp = 46});
+  auto expect_marked = [&](const char* what) {
+    ASSERT_EQ(net.sent.size(), 1u) << what;
+    EXPECT_EQ(net.sent[0].ttl, 17) << what;
+    EXPECT_EQ(net.sent[0].tos, 46 << 2) << what;
+    EXPECT_TRUE(net.sent[0].dont_fragment) << what;  // RFC7323-5.7
+    net.drop_sent();
+  };
   net.in(S(0).mss(1460));
-  net.drop_sent();
+  expect_marked("SYN,ACK");
+  net.in(A(100000, 1));
+  expect_marked("an ACK before the handshake is over");
   net.in(A(1, 1));
   net.expect_event(Event::accepted);
   net.send(10);
+  expect_marked("text");
+  net.advance(milliseconds(201));
+  expect_marked("text again");
+  net.in(P(1, 11, 10));
+  net.advance(milliseconds(40));
+  expect_marked("ACK");
+  net.abort();
+  expect_marked("RST");
+}
+
+// RFC9293-MUST-48, RFC9293-MUST-49: a cookie is a SYN,ACK like others
+TEST(PassiveOpen, ACookieHasTheListenersTtlAndDscp) {
+  Net net{[](stack::Config& c) { c.tcp.syn_cookies = tcp::SynCookies::always; }};
+  net.listen(80, {.ttl = 17, .dscp = 46});
+  net.in(S(0).mss(1460));
   ASSERT_EQ(net.sent.size(), 1u);
   EXPECT_EQ(net.sent[0].ttl, 17);
   EXPECT_EQ(net.sent[0].tos, 46 << 2);
-  EXPECT_TRUE(net.sent[0].dont_fragment);  // RFC7323-5.7
+  net.drop_sent();
+}
+
+// RFC9293-MUST-49: the endpoint's own, for what belongs to nobody, too
+TEST(PassiveOpen, TheTtlIsConfigurable) {
+  Net net{[](stack::Config& c) { c.tcp.ttl = 9; }};
+  net.listen();
+  net.in(S(0).mss(1460));
+  net.peer.to = 81;
+  net.in(S(0).mss(1460));
+  ASSERT_EQ(net.sent.size(), 2u);
+  EXPECT_EQ(net.sent[0].ttl, 9);
+  EXPECT_EQ(net.sent[1].seg.flags, rst | ack_bit);
+  EXPECT_EQ(net.sent[1].ttl, 9);
   net.drop_sent();
 }
 

@@ -152,6 +152,18 @@ TEST(ChallengeAck, AtMostTenInFiveSeconds) {
   net.expect(A(1, 1));
 }
 
+// RFC5961-7, RFC5961-4.2: a SYN outside the window is challenged like one inside, within the same limit
+TEST(ChallengeAck, ASynOutsideTheWindowIsLimitedToo) {
+  Net net;
+  net.established_passive();
+  for (int i = 0; i < 10; ++i) {
+    net.in(S(0x50000000).mss(1460));
+    net.expect(A(1, 1));
+  }
+  net.in(S(0x50000000).mss(1460));
+  net.expect_none();
+}
+
 // RFC5961-7: no side channel: another connection has its own limit
 TEST(ChallengeAck, TheLimitIsOfOneConnection) {
   Net net;
