@@ -65,7 +65,9 @@ inline void rtt_from_echo(Context& cx, Tcb& tcb, const wire::Segment& seg) {
 
 // The timeout that applies now, backed off (RFC6298-5.5).
 inline Duration current_rto(const Tcb& tcb, const Params& p) {
-  return microseconds(std::min<uint64_t>(uint64_t{tcb.rtt.rto} << std::min<uint8_t>(tcb.backoff, 16), p.rto_max.us()));
+  uint64_t us = uint64_t{tcb.rtt.rto} << std::min<uint8_t>(tcb.backoff, 16);
+  if (tcb.rtt.srtt != 0 || tcb.backoff != 0) us += p.rto_slop.us();
+  return microseconds(std::min<uint64_t>(us, p.rto_max.us()));
 }
 
 }  // namespace millrace::tcp
