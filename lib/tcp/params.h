@@ -100,7 +100,7 @@ struct Params {
   bool require_timestamps = true;          // RFC7323-3.2b; false: segments without one are taken: Linux
   bool answer_early_ack = true;            // an ACK of what was not sent yet gets one; false: nothing: Linux
   bool closing_fin = false;                // the ACK of a FIN that crosses ours carries ours once more
-  bool exact_rst = true;                   // RFC5961-3.2; false: a RST anywhere in the window resets (RFC 793)
+  bool exact_rst = true;                   // RFC 5961 3.2; false: a RST anywhere in the window resets (RFC 793)
   bool challenge_syn = true;               // RFC5961-4.2; false: a SYN in the window resets (RFC 793)
   bool drop_syn_fin = false;               // a SYN with FIN is no SYN
 

@@ -33,7 +33,7 @@ TimeWaitVerdict time_wait_arrives(const TimeWait& record, const Segment& seg, bo
   if (seg.has(wire::rst)) return TimeWaitVerdict::drop;
   if (seg.has(wire::syn) && !seg.has(wire::ack))
     return is_new_connection(record, seg, timestamps) ? TimeWaitVerdict::reopen : TimeWaitVerdict::ack;
-  // RFC9293-3.10.7.4: in the window, but without an ACK
+  // RFC 9293 3.10.7.4: in the window, but without an ACK
   if (!seg.has(wire::ack) && wire::in_window(seg.seq, record.rcv_nxt, record.wnd)) return TimeWaitVerdict::drop;
   if (record.ts_ok && seg.options & wire::opt_timestamps &&
       static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0)

@@ -174,7 +174,7 @@ TEST(WholeSegments, TheBufferIsRoundedUp) {
 
 // --- RST and SYN in the window ---
 
-// RFC5961-3.2 off: as RFC 793 has it
+// RFC 5961 3.2 off: as RFC 793 has it
 TEST(InexactRst, ARstAnywhereInTheWindowResets) {
   auto inexact = tcp([](tcp::Params& p) { p.exact_rst = false; });
   for (State state : {State::established, State::fin_wait_2, State::last_ack}) {

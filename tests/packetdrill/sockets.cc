@@ -244,7 +244,11 @@ int Sockets::packet_in(const void* packet, size_t length) {
   Lock lock(mutex_);
   std::span<const uint8_t> bytes{static_cast<const uint8_t*>(packet), length};
   if (length < 20) return fail(EINVAL);
-  if (bytes[0] >> 4 != 4) return fail_ipv6();
+  if (bytes[0] >> 4 != 4) {  // with IPv4 in IPv6's clothes the RST that ends a script comes so, too
+    if (!heard_ipv4_) fail_ipv6();
+    return 0;
+  }
+  heard_ipv4_ = true;
   if (!machine_.started()) machine_.start(ipv4(bytes[16], bytes[17], bytes[18], bytes[19]));
   machine_.inject(bytes);
   settle();

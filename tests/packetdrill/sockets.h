@@ -150,6 +150,7 @@ class Sockets {
   std::map<uint64_t, Socket*> by_token_;
   std::map<int, std::map<int, Watch>> epolls_;
   uint64_t next_token_ = 1;
+  bool heard_ipv4_ = false;
   const char* states_file_;
   std::string states_;
 };
