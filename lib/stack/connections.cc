@@ -97,7 +97,7 @@ void enter_time_wait(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out) 
   record.tag = tcb.tag;
   record.ts_recent = tcb.rcv.ts_recent;
   record.ts_offset = tcb.ts_offset;
-  record.wnd = static_cast<uint16_t>(std::min(wire::distance(tcb.rcv.nxt, tcb.rcv.adv) >> tcb.rcv_wscale, 65535u));
+  record.wnd = tcp::offer_window(s.cx, tcb);
   record.ttl = tcb.ttl;
   record.tos = tcb.tos;
   record.ts_ok = tcb.is(tcp::ts_ok);

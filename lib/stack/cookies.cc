@@ -24,7 +24,7 @@ void send_cookie(Stack& s, uint32_t listener_index, const FlowKey& key, const Se
   tx.seq = tcp::cookie_iss(s.cookie_secret, flow, terms, s.cx.now);
   tx.ack = seg.seq + 1;
   tx.wnd = static_cast<uint16_t>(std::min(buffer.first, 65535u));
-  tx.options = terms.options | wire::opt_mss;
+  tx.options = terms.options | wire::opt_mss | s.cx.syn_order();
   tx.mss = s.cx.own_mss;
   if (terms.options & wire::opt_timestamps) {
     uint32_t offset = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now).ts_offset;

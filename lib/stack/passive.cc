@@ -139,7 +139,7 @@ bool arrives_listen(Stack& s, uint32_t listener_index, const FlowKey& key, uint3
     if (verdict == CookieVerdict::forged) reset_stranger(s, key, seg, out);
     return false;
   }
-  if (!seg.has(wire::syn)) {
+  if (!seg.has(wire::syn) || (seg.has(wire::fin) && s.cx.params.drop_syn_fin)) {
     s.cx.count(Count::drop_listen);
     return false;
   }
@@ -200,7 +200,7 @@ void forget_half_open(Stack& s, uint32_t index) {
 
 bool arrives_half_open(Stack& s, uint32_t index, const Segment& seg, Output& out) {
   HalfOpen& record = s.half_opens[index];
-  switch (tcp::half_open_arrives(record, seg)) {
+  switch (tcp::half_open_arrives(record, seg, s.cx.params)) {
     case tcp::HalfOpenVerdict::drop: return false;
     case tcp::HalfOpenVerdict::resend: want_syn_ack(s, index); return false;
     case tcp::HalfOpenVerdict::forget:
@@ -257,6 +257,7 @@ void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission) {
   tx.wnd = static_cast<uint16_t>(std::min(record.receive_buffer, 65535u));
   tx.options = static_cast<uint8_t>(
       wire::opt_mss | (record.options & (wire::opt_timestamps | wire::opt_sack_permitted | wire::opt_wscale)));
+  tx.options |= s.cx.syn_order();
   tx.mss = s.cx.own_mss;
   tx.wscale = record.own_wscale;
   tx.ts_val = static_cast<uint32_t>(s.cx.now.ms()) + record.ts_offset;

@@ -35,6 +35,7 @@ void arrives_closed(Stack& s, const FlowKey& key, const Segment& seg, Output& ou
 
 void arrives_time_wait(Stack& s, uint32_t index, const FlowKey& key, uint32_t tag, const Segment& seg, Output& out) {
   TimeWait& record = s.time_waits[index];
+  if (s.cx.params.drop_syn_fin && seg.has(wire::syn) && seg.has(wire::fin)) return;
   auto verdict = tcp::time_wait_arrives(record, seg, s.cx.params.timestamps);
   if (verdict == tcp::TimeWaitVerdict::drop) return;
   if (verdict == tcp::TimeWaitVerdict::reopen) {

@@ -37,6 +37,7 @@ namespace {
 bool check_timestamps(Context& cx, Tcb& tcb, const Segment& seg) {
   if (!tcb.is(ts_ok) || seg.has(wire::rst)) return true;  // RFC7323-5.2
   if (!(seg.options & wire::opt_timestamps)) {            // RFC7323-3.2b
+    if (!cx.params.require_timestamps) return true;
     cx.count(Count::drop_no_timestamp);
     return false;
   }
@@ -87,15 +88,25 @@ bool note_known_text(const Context& cx, Tcb& tcb, const Segment& seg) {
 // Second, the RST bit (RFC9293-3.10.7.4b, RFC 5961 3.2). Text that comes with it changes nothing (RFC9293-SHLD-2).
 void check_rst(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   cx.count(Count::resets_received);
-  if (seg.seq == tcb.rcv.nxt) {  // RFC5961-3.2.1
+  bool inside = in_window(seg.seq, tcb.rcv.nxt, distance(tcb.rcv.nxt, tcb.rcv.adv));
+  if (seg.seq == tcb.rcv.nxt || (inside && !cx.params.exact_rst)) {  // RFC5961-3.2.1
     bool refused = tcb.state == State::syn_received && tcb.is(active);
     tcb.reason = refused ? Event::refused : Event::reset;
     outcome.fate = Fate::gone;
-  } else if (in_window(seg.seq, tcb.rcv.nxt, distance(tcb.rcv.nxt, tcb.rcv.adv))) {
+  } else if (inside) {
     challenge_ack(cx, tcb);  // RFC5961-3.2.2
   } else {
     cx.count(Count::drop_out_of_window);  // RFC5961-3.2.3
   }
+}
+
+// A SYN in the window, as before RFC 5961: an error, the connection is reset, and so is the peer's.
+Outcome reset_by_syn(Tcb& tcb) {
+  Outcome outcome;
+  tcb.set(rst_on_remove);
+  outcome.fate = Fate::gone;
+  tcb.reason = Event::reset;
+  return outcome;
 }
 
 // RFC5681-2: nothing in it but "still waiting for SND.UNA".
@@ -129,11 +140,11 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   // RFC9293-MAY-12, RFC5961-5.2: neither ahead of what was sent nor older than a window
   if (after(seg.ack, tcb.snd.max) || before(seg.ack, tcb.snd.una - tcb.max_wnd)) {
     cx.count(Count::drop_unacceptable_ack);
-    challenge_ack(cx, tcb);
+    if (before(seg.ack, tcb.snd.una) || cx.params.answer_early_ack) challenge_ack(cx, tcb);
     return false;
   }
   // RFC7323-4.3, -5.3R3. Only now: a forged TSval with no idea of our numbers must not shut the peer's own out.
-  take_timestamp(cx, tcb, seg);
+  if (seg.options & wire::opt_timestamps) take_timestamp(cx, tcb, seg);
   uint32_t wnd_before = tcb.snd.wnd;
   if (after_eq(seg.ack, tcb.snd.una)) update_window(tcb, seg);
   if (tcb.timer == Tcb::Timer::persist) {
@@ -207,6 +218,7 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
   }
   // Third (security) does not exist here. Fourth, the SYN bit (RFC9293-3.10.7.4c, RFC5961-4.2).
   if (seg.has(wire::syn)) {
+    if (!cx.params.challenge_syn) return reset_by_syn(tcb);
     challenge_ack(cx, tcb);
     return outcome;
   }

@@ -32,9 +32,10 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
   // RFC9293-MUST-16: what the peer takes, what our link carries, less the options that every segment has
   uint32_t mss = std::min(tcb.peer_mss, cx.own_mss);
   mss = mss > 64 ? mss : 64;
+  if (cx.params.whole_segments) tcb.receive_buffer = (tcb.receive_buffer + mss - 1) / mss * mss;
   tcb.mss = static_cast<uint16_t>(mss - (tcb.is(ts_ok) ? 12 : 0));
   // The window of a SYN is not scaled (RFC7323-2.2b); that is what ours has promised, too.
-  tcb.rcv.adv = tcb.rcv.nxt + std::min(tcb.receive_buffer, 65535u);
+  tcb.rcv.adv = tcb.rcv.nxt + (cx.params.whole_segments ? tcb.receive_buffer : std::min(tcb.receive_buffer, 65535u));
   tcb.snd.wnd = syn.wnd;
   tcb.max_wnd = syn.wnd;
   tcb.snd.wl1 = syn.seq;
@@ -46,6 +47,7 @@ void establish(Context& cx, Tcb& tcb) {
   set_state(tcb, State::established);
   cx.stop_timer(tcb);
   tcb.backoff = tcb.timeouts = 0;
+  tcb.first_timeout = Instant{};
   tcb.recover = tcb.iss;  // RFC6582-3.2.1
   tcb.dup_acks = 0;
   tcb.first.sent_at = cx.now;
@@ -88,14 +90,17 @@ Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
     return outcome;
   }
   // Third (security) does not exist here. Fourth, the SYN bit; fifth, neither: drop.
-  if (!seg.has(wire::syn)) {
+  if (!seg.has(wire::syn) || (seg.has(wire::fin) && cx.params.drop_syn_fin)) {
     cx.count(Count::drop_no_ack);
     return outcome;
   }
   tcb.snd.una = acceptable_ack ? seg.ack : tcb.snd.una;
   // RFC 3168 6.1.1: ECE alone agrees to what our SYN asked for
   bool agreed = (tcb.ecn & ecn_asked) && seg.has(wire::ece) && !seg.has(wire::cwr) && acceptable_ack;
-  tcb.ecn = agreed ? ecn_ok : 0;
+  // ... and a SYN that crosses ours, with both bits, is agreed to as in LISTEN.
+  bool asked = !acceptable_ack && seg.has(wire::ece) && seg.has(wire::cwr) &&
+               cx.wants_ecn(tcb.congestion, EcnMode::passive);
+  tcb.ecn = agreed || asked ? ecn_ok : 0;
   take_syn_options(cx, tcb, seg);
   if (!acceptable_ack) {  // simultaneous open (RFC9293-MUST-10): our SYN goes out again, with the ACK
     set_state(tcb, State::syn_received);

@@ -16,11 +16,12 @@ uint32_t initial_window(const Tcb& tcb, const Params& p) {
 
 void cc_init(Context& cx, Tcb& tcb) {
   tcb.cwnd = tcb.congestion == Congestion::none ? cx.params.fixed_window : initial_window(tcb, cx.params);
-  tcb.ssthresh = 0x7fffffff;  // RFC5681-3.1f
+  tcb.ssthresh = no_ssthresh;
   tcb.cc_acked = 0;
   tcb.used = 0;
   tcb.used_until = tcb.snd.nxt;
   tcb.cubic = {};
+  tcb.cubic.of_cwnd = cx.params.beta_of_cwnd;
   hystart_init(tcb);
   if (tcb.congestion == Congestion::dctcp) dctcp_init(tcb);
 }

@@ -7,6 +7,8 @@
 
 namespace millrace::tcp {
 
+inline constexpr uint32_t no_ssthresh = 0x7fffffff;  // RFC5681-3.1f: nothing is known of the path
+
 // What an ACK of new data means for the window.
 struct Acked {
   uint32_t bytes;     // newly acknowledged, and not SACKed before

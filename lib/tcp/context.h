@@ -134,6 +134,9 @@ struct Context {
     return congestion == Congestion::dctcp || params.ecn >= at_least;
   }
 
+  // As wire::OptionBit.
+  uint8_t syn_order() const { return params.syn_layout == SynLayout::scale_first ? wire::opt_scale_first : 0; }
+
   // RFC9293-MUST-27: configurable, for all and for one.
   Duration keepalive_time(const Tcb& tcb) const {
     return tcb.keepalive_s != 0 ? seconds(tcb.keepalive_s) : params.keepalive_time;

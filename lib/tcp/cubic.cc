@@ -72,7 +72,9 @@ void cubic_acked(Context& cx, Tcb& tcb, const Acked& a) {
   auto& c = tcb.cubic;
   bool limited = window_limited(tcb, a.flight);
   if (tcb.cwnd < tcb.ssthresh) {  // RFC9438-4.10
-    uint32_t growth = hystart_growth(tcb, a, cx.params.slow_start_stretch);
+    // RFC 9406 4.3: HyStart++ is for the first slow start; later ones know where they are going.
+    uint32_t stretch = cx.params.slow_start_stretch;
+    uint32_t growth = tcb.ssthresh == no_ssthresh ? hystart_growth(tcb, a, stretch) : slow_start_growth(tcb, a.bytes, stretch);
     if (limited) tcb.cwnd += growth;
     return;
   }
@@ -95,7 +97,8 @@ void cubic_lost(Tcb& tcb, uint32_t flight) {
   c.prior = tcb.cwnd;
   // RFC9438-4.7: who did not get back to where it was leaves room for others
   c.w_max = tcb.cwnd < c.w_max ? static_cast<uint32_t>(uint64_t{tcb.cwnd} * 17 / 20) : tcb.cwnd;
-  tcb.ssthresh = std::max(static_cast<uint32_t>(uint64_t{flight} * 7 / 10), 2u * tcb.mss);  // RFC9438-4.6a
+  uint64_t base = c.of_cwnd ? tcb.cwnd : flight;  // RFC9438-4.6b: a cwnd that is not used does not grow
+  tcb.ssthresh = std::max(static_cast<uint32_t>(base * 7 / 10), 2u * tcb.mss);  // RFC9438-4.6a
   cubic_restart(tcb);
 }
 

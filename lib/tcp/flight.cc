@@ -45,7 +45,7 @@ void swallow_next(Context& cx, Tcb& tcb, Flight& f) {
 bool answers_an_earlier_sending(const Context& cx, const Tcb& tcb, const Flight& f, const Delivered& told) {
   if (f.sends == 1) return false;
   uint32_t ts_then = static_cast<uint32_t>(f.sent_at.ms()) + tcb.ts_offset;
-  if (tcb.is(ts_ok) && static_cast<int32_t>(told.by->ts_ecr - ts_then) < 0) return true;
+  if (told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - ts_then) < 0) return true;
   return cx.now - f.sent_at < microseconds(tcb.min_rtt);
 }
 

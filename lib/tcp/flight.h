@@ -25,6 +25,7 @@ struct Delivered {
     return sample_at == Instant::never() ? 0 : std::max(static_cast<uint32_t>((now - sample_at).us()), 1u);
   }
   uint32_t dsack = 0;          // bytes that arrived twice (RFC 2883)
+  bool has_echo(const Tcb& tcb) const { return tcb.is(ts_ok) && by->options & wire::opt_timestamps; }
 };
 
 inline bool in_flight(const Tcb& tcb) { return tcb.first.seq != tcb.first.end; }

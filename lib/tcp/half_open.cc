@@ -8,7 +8,7 @@ namespace millrace::tcp {
 using wire::in_window;
 using wire::Segment;
 
-HalfOpenVerdict half_open_arrives(HalfOpen& record, const Segment& seg) {
+HalfOpenVerdict half_open_arrives(HalfOpen& record, const Segment& seg, const Params& params) {
   wire::Seq rcv_nxt = record.irs + 1;
   uint32_t wnd = std::min(record.receive_buffer, 65535u);
   // The peer's SYN once more: our SYN,ACK was lost. RFC 9293 asks for an ACK, which says less than a new SYN,ACK;
@@ -16,13 +16,15 @@ HalfOpenVerdict half_open_arrives(HalfOpen& record, const Segment& seg) {
   if (seg.has(wire::syn) && !seg.has(wire::ack | wire::rst) && seg.seq == record.irs) return HalfOpenVerdict::resend;
   bool timestamps = record.options & wire::opt_timestamps;
   if (timestamps && !seg.has(wire::rst)) {
-    if (!(seg.options & wire::opt_timestamps)) return HalfOpenVerdict::drop;  // RFC7323-3.2b
-    if (static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0) return HalfOpenVerdict::ack;  // RFC7323-5.3R1
+    bool has = seg.options & wire::opt_timestamps;
+    if (!has && params.require_timestamps) return HalfOpenVerdict::drop;  // RFC7323-3.2b
+    if (has && static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0) return HalfOpenVerdict::ack;  // RFC7323-5.3R1
   }
   bool inside = in_window(seg.seq, rcv_nxt, wnd) || (seg.len > 0 && in_window(seg.seq + (seg.len - 1), rcv_nxt, wnd));
   if (seg.has(wire::rst)) {  // RFC 5961 3.2: a passive open goes back to LISTEN (RFC9293-MUST-11)
-    if (seg.seq == rcv_nxt) return HalfOpenVerdict::forget;
-    return in_window(seg.seq, rcv_nxt, wnd) ? HalfOpenVerdict::ack : HalfOpenVerdict::drop;
+    bool first_inside = in_window(seg.seq, rcv_nxt, wnd);
+    if (seg.seq == rcv_nxt || (first_inside && !params.exact_rst)) return HalfOpenVerdict::forget;
+    return first_inside ? HalfOpenVerdict::ack : HalfOpenVerdict::drop;
   }
   if (!inside) return HalfOpenVerdict::ack;
   if (seg.has(wire::syn)) return HalfOpenVerdict::forget;  // RFC9293-3.10.7.4c

@@ -45,6 +45,6 @@ enum class HalfOpenVerdict : uint8_t {
 };
 
 // RFC 9293 3.10.7.4 as it reads for SYN-RECEIVED after a passive open.
-HalfOpenVerdict half_open_arrives(HalfOpen& record, const wire::Segment& seg);
+HalfOpenVerdict half_open_arrives(HalfOpen& record, const wire::Segment& seg, const Params& params);
 
 }  // namespace millrace::tcp

@@ -47,7 +47,7 @@ bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked) {
   auto& undo = tcb.undo;
   if (undo.cwnd == 0 || undo.resent == 0) return false;
   // RFC 3522: what was acknowledged had arrived before it was sent again.
-  bool eifel = acked > 0 && tcb.is(ts_ok) && static_cast<int32_t>(told.by->ts_ecr - undo.ts) < 0;
+  bool eifel = acked > 0 && told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - undo.ts) < 0;
   // RFC 5682 step 3b, RFC 2883: never sent again, and arrived; or: all that was sent again arrived twice
   bool frto = cx.params.frto && tcb.is(in_loss) && undo.acks == 2 && told.original && undo.resent <= tcb.mss;
   bool twice = false;
@@ -79,7 +79,7 @@ void loss_timeout(Context& cx, Tcb& tcb) {
   Duration old = microseconds(rtt + rtt / 4);
   for (Flight* f = in_flight(tcb) ? &tcb.first : nullptr; f != nullptr; f = next(cx, *f))
     if (f == &tcb.first || f->sent_at + old <= cx.now) flight_lost(cx, tcb, *f, f->length());
-  tcb.clear(in_recovery);
+  tcb.clear(in_recovery | probe_outstanding);  // RFC 8985 7.1: this has its own price
   tcb.set(in_loss | resend_first);
   tcb.recover = tcb.snd.max;  // RFC6582-3.2.4, RFC6675-5.1T
   tcb.dup_acks = 0;

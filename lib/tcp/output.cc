@@ -17,11 +17,9 @@ using wire::TxSegment;
 
 namespace {
 
-// The window field, and with it what was ever promised. The edge moves right only by something worth a packet
-// (RFC9293-MUST-39) and never left (RFC9293-SHLD-14), but for the rounding that RFC 7323 2.4 describes: then
-// rcv.adv still remembers the old edge, and text up to it is taken.
-uint16_t offer_window(Context& cx, Tcb& tcb) {
-  if (!in(tcb.state, receiving)) return static_cast<uint16_t>(distance(tcb.rcv.nxt, tcb.rcv.adv) >> tcb.rcv_wscale);
+// The edge moves right only by something worth a packet (RFC9293-MUST-39) and never left (RFC9293-SHLD-14), but for the
+// rounding that RFC 7323 2.4 describes: then rcv.adv still remembers the old edge, and text up to it is taken.
+uint16_t window_field(Context& cx, Tcb& tcb) {
   Seq limit = tcb.rcv.nxt + free_buffer(tcb);
   Seq edge = tcb.rcv.adv;
   // With a window that is far from shut any growth may ride along: no sender sees a silly window.
@@ -32,7 +30,10 @@ uint16_t offer_window(Context& cx, Tcb& tcb) {
   uint32_t field = (window + unit) >> tcb.rcv_wscale;
   if (after(tcb.rcv.nxt + (field << tcb.rcv_wscale), wire::later(limit, tcb.rcv.adv)))
     field = window >> tcb.rcv_wscale;
-  if (field > 65535) field = 65535;
+  if (field > 65535) {
+    field = 65535;
+    if (cx.params.whole_segments) tcb.rcv.adv = edge;
+  }
   tcb.rcv.adv = wire::later(tcb.rcv.adv, tcb.rcv.nxt + (field << tcb.rcv_wscale));
   return static_cast<uint16_t>(field);
 }
@@ -58,7 +59,7 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
   }
   if (tcb.ecn & echo_ce) tx.flags |= wire::ece;
   tx.ack = tcb.rcv.nxt;
-  tx.wnd = offer_window(cx, tcb);
+  tx.wnd = window_field(cx, tcb);
   tcb.rcv.last_ack = tcb.rcv.nxt;
   tcb.ack_at = Instant::never();
   if ((tcb.out_head != no_index || tcb.duplicate_count > 0) && tcb.is(sack_ok)) {  // RFC2018-4a, RFC2883-4
@@ -107,22 +108,32 @@ uint32_t emit_text(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq
   return named + (fin ? 1 : 0);
 }
 
+// When an active open is given up, however many SYNs are left: the user timeout (RFC9293-MUST-21), or the stack's.
+Instant syn_end(const Context& cx, const Tcb& tcb) {
+  Duration limit = tcb.r2.ns != 0 ? tcb.r2 : cx.params.syn_limit;
+  return limit.ns != 0 ? cx.now + limit : Instant::never();
+}
+
 void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   bool with_ack = tcb.state == State::syn_received;
   TxSegment& tx = push_segment(cx, tcb, out, static_cast<uint8_t>(wire::syn | (with_ack ? wire::ack : 0)), tcb.iss);
   bool peer_spoke = with_ack;
   // RFC 3168 6.1.1.1: a network that eats such SYNs gets the next one without
-  if (!peer_spoke && tcb.syn_sent_count == 0 && cx.wants_ecn(tcb.congestion, EcnMode::active)) {
+  if (!peer_spoke && tcb.syn_sent_count < cx.params.ecn_syns && cx.wants_ecn(tcb.congestion, EcnMode::active)) {
     tx.flags |= wire::ece | wire::cwr;
     tcb.ecn = ecn_asked;
   } else if (!peer_spoke) {
     tcb.ecn = 0;
+  } else if (tcb.ecn & ecn_ok) {
+    tx.flags |= wire::ece;
   }
   tx.options = wire::opt_mss;  // always (RFC9293-MUST-14, -SHLD-5, -MAY-3)
   tx.mss = cx.own_mss;
-  if (cx.params.timestamps && (!peer_spoke || tcb.is(ts_ok))) tx.options |= wire::opt_timestamps;
-  if (cx.params.sack && (!peer_spoke || tcb.is(sack_ok))) tx.options |= wire::opt_sack_permitted;
-  if (cx.params.window_scaling && (!peer_spoke || tcb.is(ws_ok))) tx.options |= wire::opt_wscale;
+  bool offers = !peer_spoke && tcb.syn_sent_count < cx.params.syns_with_options;
+  if (cx.params.timestamps && (offers || tcb.is(ts_ok))) tx.options |= wire::opt_timestamps;
+  if (cx.params.sack && (offers || tcb.is(sack_ok))) tx.options |= wire::opt_sack_permitted;
+  if (cx.params.window_scaling && (offers || tcb.is(ws_ok))) tx.options |= wire::opt_wscale;
+  tx.options |= cx.syn_order();
   tx.sack_count = 0;
   tx.ts_val = cx.ts_now(tcb);
   tx.ts_ecr = peer_spoke ? tcb.rcv.ts_recent : 0;  // RFC7323-3.2d
@@ -133,8 +144,11 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   tcb.snd.nxt = tcb.iss + 1;
   tcb.snd.max = tcb.snd.nxt;
   tcb.first.sent_at = cx.now;
-  if (tcb.syn_sent_count++ > 0) cx.count(Count::retransmitted);
-  cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
+  if (tcb.syn_sent_count++ > 0)
+    cx.count(Count::retransmitted);
+  else
+    tcb.first_timeout = syn_end(cx, tcb);
+  cx.start_timer(tcb, Tcb::Timer::retransmit, std::min(current_rto(tcb, cx.params), tcb.first_timeout - cx.now));
 }
 
 // Text and FIN of [seq, end), which begins in `node`; fewer if a segment cannot name them all.
@@ -176,7 +190,10 @@ void emit_keepalive(Context& cx, Tcb& tcb, Emission& out) {
 
 void emit_pure_acks(Context& cx, Tcb& tcb, Emission& out) {
   while (tcb.acks_due > 0 && out.room > 0) {
-    push_segment(cx, tcb, out, wire::ack, tcb.snd.max);
+    // In CLOSING nothing but the peer's FIN is still to be acknowledged.
+    bool fin = tcb.state == State::closing && cx.params.closing_fin && tcb.is(fin_sent) &&
+               tcb.rcv.last_ack != tcb.rcv.nxt;
+    push_segment(cx, tcb, out, fin ? wire::fin | wire::ack : wire::ack, fin ? tcb.end : tcb.snd.max);
     cx.count(Count::pure_acks_sent);
     --tcb.acks_due;
   }
@@ -389,6 +406,8 @@ bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
 }
 
 }  // namespace
+
+uint16_t offer_window(Context& cx, Tcb& tcb) { return window_field(cx, tcb); }
 
 bool output(Context& cx, Tcb& tcb, Emission& out) {
   if (!room_left(out)) return false;

@@ -19,6 +19,10 @@ struct Emission {
 // True: done for now. False: more could be sent, but its quantum or the room is used up; visit it again.
 bool output(Context& cx, Tcb& tcb, Emission& out);
 
+// The window field of a segment that leaves now, and with it what was ever promised. After the peer's FIN, too: nothing
+// will fill it, but a window that shrinks says that something had.
+uint16_t offer_window(Context& cx, Tcb& tcb);
+
 // The one segment of an ABORT (RFC9293-3.10.5).
 void emit_reset(Context& cx, Tcb& tcb, Emission& out);
 

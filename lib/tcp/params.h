@@ -25,6 +25,12 @@ enum class RtoMin : uint8_t {
   variance,  // of K*RTTVAR alone, so that a long path has its minimum on top: Linux
 };
 
+// The order of the options in a SYN; any is right (RFC 9293 3.1). Middleboxes and fingerprints see it.
+enum class SynLayout : uint8_t {
+  scale_last,   // MSS, SACK permitted, timestamps, window scale: Linux
+  scale_first,  // MSS, window scale, SACK permitted, timestamps: FreeBSD
+};
+
 struct Params {
   // Retransmission (RFC 6298). The minimum is Linux's; the RFC's own SHOULD is 1 s (RFC6298-2.4).
   Duration rto_initial = seconds(1);       // RFC6298-2.1
@@ -80,8 +86,27 @@ struct Params {
   uint8_t ttl = 64;                        // RFC9293-MUST-49
   uint8_t restart_after_idle = 1;          // RFC5681-4.1
 
+  // What other stacks do otherwise.
+  SynLayout syn_layout = SynLayout::scale_last;
+  uint8_t ecn_syns = 1;                    // SYNs that ask for ECN until one goes without (RFC 3168 6.1.1.1)
+  uint8_t syns_with_options = 255;         // SYNs that offer options; those after have but the MSS
+  Duration syn_limit{};                    // of an active open, if the syn_retries last longer; 0: none
+  Duration rto_slop{};                     // added to each RTO but the first: what the peer's delayed ACK may take
+  bool whole_segments = false;             // receive_buffer is rounded up to a multiple of the MSS, and all of it
+                                           // taken, even if the window's field cannot say that much
+  bool ack_second = false;                 // every second segment is acknowledged at once, full-sized or not
+  bool beta_of_cwnd = false;               // RFC9438-4.6b: CUBIC takes its 0.7 of cwnd, not of what is in flight: Linux
+  bool delay_fin_ack = false;              // the ACK of a FIN may wait as that of text: Linux
+  bool require_timestamps = true;          // RFC7323-3.2b; false: segments without one are taken: Linux
+  bool answer_early_ack = true;            // an ACK of what was not sent yet gets one; false: nothing: Linux
+  bool closing_fin = false;                // the ACK of a FIN that crosses ours carries ours once more
+  bool exact_rst = true;                   // RFC 5961 3.2; false: a RST anywhere in the window resets (RFC 793)
+  bool challenge_syn = true;               // RFC5961-4.2; false: a SYN in the window resets (RFC 793)
+  bool drop_syn_fin = false;               // a SYN with FIN is no SYN
+
   constexpr bool valid() const {
     return rto_min <= rto_initial && rto_initial <= rto_max && rto_min.ns > 0 && delayed_ack < milliseconds(500) &&
+           rto_slop <= seconds(1) &&
            receive_buffer >= 2 * 1460 &&
            receive_buffer_max / 16384 <= receive_buffer &&  // the window's unit is at most half the buffer
            send_limit > 0 && initial_window > 0 && initial_window <= 10 &&

@@ -82,7 +82,10 @@ void check_fin(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   switch (tcb.state) {
     case State::established:
       set_state(tcb, State::close_wait);
-      cx.ack_now(tcb);
+      if (cx.params.delay_fin_ack && tcb.rcv.nxt != tcb.irs + 2)  // there was text, and its rhythm
+        delay_ack(cx, tcb);
+      else
+        cx.ack_now(tcb);
       break;
     case State::fin_wait_1:  // our FIN is not acknowledged yet, or check_ack would have moved on
       set_state(tcb, State::closing);

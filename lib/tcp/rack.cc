@@ -69,6 +69,7 @@ Duration reordering_window(const Tcb& tcb) {
 void enter(Context& cx, Tcb& tcb) {
   save_for_undo(tcb);
   tcb.recover = tcb.snd.nxt;  // RFC6675-5.4
+  tcb.clear(probe_outstanding);  // RFC 8985 7.1
   tcb.set(in_recovery | resend_first);
   uint32_t flight = tcb.flight();
   cc_lost(tcb, flight);

@@ -68,7 +68,7 @@ void receive_round(Context& cx, Tcb& tcb, const wire::Segment& seg) {
   } else if (!tcb.is(ts_ok)) {
     measure_by_window(cx, tcb);
   }
-  if (tcb.is(ts_ok) && (!first || grow.rtt == 0)) measure_by_echo(cx, tcb, seg);
+  if (tcb.is(ts_ok) && seg.options & wire::opt_timestamps && (!first || grow.rtt == 0)) measure_by_echo(cx, tcb, seg);
   if (first) return begin_round(cx, tcb);
   uint32_t elapsed = us_now(cx) - grow.since;
   if (grow.rtt == 0 || elapsed < grow.rtt) return;

@@ -65,7 +65,9 @@ inline void rtt_from_echo(Context& cx, Tcb& tcb, const wire::Segment& seg) {
 
 // The timeout that applies now, backed off (RFC6298-5.5).
 inline Duration current_rto(const Tcb& tcb, const Params& p) {
-  return microseconds(std::min<uint64_t>(uint64_t{tcb.rtt.rto} << std::min<uint8_t>(tcb.backoff, 16), p.rto_max.us()));
+  Duration rto = microseconds(uint64_t{tcb.rtt.rto} << std::min<uint8_t>(tcb.backoff, 16));
+  if (tcb.rtt.srtt != 0 || tcb.backoff != 0) rto = rto + p.rto_slop;
+  return std::min(rto, p.rto_max);
 }
 
 }  // namespace millrace::tcp

@@ -39,6 +39,14 @@ void schedule_ack(Context& cx, Tcb& tcb) {
     cx.ack_now(tcb);
     return;
   }
+  if (tcb.ack_at != Instant::never()) {
+    if (cx.params.ack_second) cx.ack_now(tcb);
+    return;
+  }
+  delay_ack(cx, tcb);
+}
+
+void delay_ack(Context& cx, Tcb& tcb) {
   if (tcb.ack_at != Instant::never()) return;
   tcb.ack_at = cx.now + cx.params.delayed_ack;  // RFC9293-SHLD-18, RFC9293-MUST-40, RFC5681-4.2b
   if (tcb.is(in_ack_queue)) return;

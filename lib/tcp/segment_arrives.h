@@ -53,6 +53,7 @@ void ecn_arrives(Context& cx, Tcb& tcb, const wire::Segment& seg);
 void update_window(Tcb& tcb, const wire::Segment& seg);
 // In-order text was taken: an ACK now, or the delayed one (RFC9293-SHLD-18, -19).
 void schedule_ack(Context& cx, Tcb& tcb);
+void delay_ack(Context& cx, Tcb& tcb);
 // <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, as often as the limit allows (RFC5961-7).
 void challenge_ack(Context& cx, Tcb& tcb);
 

@@ -240,6 +240,7 @@ struct alignas(64) Tcb {
     uint32_t k_ms = 0;
     uint32_t step = 0;            // bytes to be acknowledged for one segment more
     uint32_t aimed_ms = 0;        // when `step` was computed
+    bool of_cwnd = false;         // Params::beta_of_cwnd
   } cubic;
   struct {                        // RFC 9406
     Seq end;                      // of the round

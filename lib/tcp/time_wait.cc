@@ -37,6 +37,8 @@ TimeWaitVerdict time_wait_arrives(const TimeWait& record, const Segment& seg, bo
     if (!(seg.options & wire::opt_timestamps)) return TimeWaitVerdict::drop;                            // RFC7323-3.2b
     if (static_cast<int32_t>(seg.ts_val - record.ts_recent) < 0) return TimeWaitVerdict::ack;  // RFC7323-5.3R1
   }
+  // RFC 9293 3.10.7.4: in the window, but without an ACK
+  if (!seg.has(wire::ack) && wire::in_window(seg.seq, record.rcv_nxt, record.wnd)) return TimeWaitVerdict::drop;
   if (seg.has(wire::fin) && seg.seq + seg.len == record.rcv_nxt) return TimeWaitVerdict::restart;
   if (seg.len == 0 && seg.seq == record.rcv_nxt) return TimeWaitVerdict::drop;  // acceptable, and says nothing
   return TimeWaitVerdict::ack;

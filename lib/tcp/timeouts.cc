@@ -24,7 +24,7 @@ TimeoutOutcome at_r1(Context& cx, Tcb& tcb) {
 
 // SYN or, after a simultaneous open, SYN,ACK (RFC9293-MUST-22).
 TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
-  if (tcb.syn_sent_count > cx.params.syn_retries) return gone(tcb, Event::timed_out);  // RFC9293-MUST-23
+  if (tcb.syn_sent_count > cx.params.syn_retries || cx.now >= tcb.first_timeout) return gone(tcb, Event::timed_out);  // RFC9293-MUST-23
   ++tcb.backoff;
   tcb.set(send_syn);
   cx.stop_timer(tcb);

@@ -74,6 +74,24 @@ struct Words {
   }
 };
 
+void put_timestamps(const TxSegment& tx, uint32_t head, Words& words) {
+  words.put(head);
+  words.put(tx.ts_val);
+  words.put(tx.ts_ecr);
+}
+
+// What a SYN offers, in one of two orders. All of it is 32-bit words, so the length is the same.
+void put_offers(const TxSegment& tx, uint8_t options, Words& words) {
+  const bool scale_first = options & opt_scale_first;
+  if (options & opt_mss) words.put(0x02040000u | tx.mss);
+  if (scale_first && options & opt_wscale) words.put(0x01030300u | tx.wscale);
+  if (options & opt_timestamps)
+    put_timestamps(tx, options & opt_sack_permitted ? 0x0402080au : nop_nop_timestamps, words);
+  else if (options & opt_sack_permitted)
+    words.put(scale_first ? 0x04020000u : 0x01010402u);
+  if (!scale_first && options & opt_wscale) words.put(0x01030300u | tx.wscale);
+}
+
 }  // namespace
 
 bool read_options(const uint8_t* at, uint32_t length, Segment& seg) {
@@ -101,15 +119,10 @@ bool read_options(const uint8_t* at, uint32_t length, Segment& seg) {
 
 uint64_t write_options(const TxSegment& tx, uint8_t options, std::span<const SackBlock> sacks, uint8_t* out) {
   Words words{out};
-  if (options & opt_mss) words.put(0x02040000u | tx.mss);
-  if (options & opt_timestamps) {
-    words.put(options & opt_sack_permitted ? 0x0402080au : nop_nop_timestamps);
-    words.put(tx.ts_val);
-    words.put(tx.ts_ecr);
-  } else if (options & opt_sack_permitted) {
-    words.put(0x01010402u);
-  }
-  if (options & opt_wscale) words.put(0x01030300u | tx.wscale);
+  if (options & (opt_mss | opt_wscale | opt_sack_permitted))
+    put_offers(tx, options, words);
+  else if (options & opt_timestamps)
+    put_timestamps(tx, nop_nop_timestamps, words);
   const uint32_t blocks = fitting_sacks(options, static_cast<uint32_t>(sacks.size()));
   if (blocks != 0) words.put(0x01010500u | (sack_head + sack_block_length * blocks));
   for (uint32_t i = 0; i < blocks; ++i) {

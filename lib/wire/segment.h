@@ -17,7 +17,8 @@ enum Ecn : uint8_t { not_ect = 0, ect_1 = 1, ect_0 = 2, ce = 3 };
 enum Flag : uint8_t { fin = 1, syn = 2, rst = 4, psh = 8, ack = 16, urg = 32, ece = 64, cwr = 128 };
 
 // Which options a segment carries (or is to carry).
-enum OptionBit : uint8_t { opt_mss = 1, opt_wscale = 2, opt_sack_permitted = 4, opt_timestamps = 8, opt_sack = 16 };
+enum OptionBit : uint8_t { opt_mss = 1, opt_wscale = 2, opt_sack_permitted = 4, opt_timestamps = 8, opt_sack = 16,
+                         opt_scale_first = 32 /* the other order of a SYN's, see tcp::SynLayout */ };
 
 struct SackBlock {
   Seq left;   // first sequence number of the block

@@ -220,6 +220,24 @@ TEST_F(Recovery, ASuperfluousProbeCostsNothing) {
   EXPECT_GE(net.tcb().cwnd, before);
 }
 
+// RFC 8985 7.1: a timeout ends the probe's episode, and is paid for once
+TEST_F(Recovery, ATimeoutEndsTheProbe) {
+  send_segments(1);
+  for (int sent = 0; sent < 2; net.advance(milliseconds(1))) {  // the probe, then the timeout
+    sent += static_cast<int>(net.sent.size());
+    net.drop_sent();
+  }
+  EXPECT_EQ(net.counter(Count::retransmission_timeouts), 1u);
+  net.in(ack(1));
+  uint32_t before = net.tcb().ssthresh;
+  net.send(size());
+  net.drop_sent();
+  net.advance(milliseconds(100));
+  net.in(ack(2));
+  EXPECT_EQ(net.counter(Count::tail_losses), 0u);
+  EXPECT_EQ(net.tcb().ssthresh, before);
+}
+
 // RFC8985-4.3: D-SACKs widen the reordering window, once a round trip
 TEST_F(Recovery, DsackWidensTheReorderingWindow) {
   send_segments(4);

@@ -54,7 +54,16 @@ TEST(TimeWaitFin, ARetransmittedFinWithTextIsAcknowledged) {
 // RFC9293-SHLD-14: the ACK does not take the window back
 TEST_F(TimeWait, TheAckShowsTheWindowAsItWas) {
   net.in(F(1, 2));
-  net.expect(A(2, 2).win(65534));  // the FIN has taken one
+  net.expect(A(2, 2).win(65535));
+}
+
+// RFC9293-3.10.7.4d: in the window, but without ACK; outside of it the answer comes first
+TEST_F(TimeWait, WithoutAckASegmentInTheWindowIsDropped) {
+  net.in(with(fin, 2));
+  net.in(with(0, 100, 0, 10));
+  net.expect_none();
+  net.in(with(fin, 1));
+  net.expect(A(2, 2));
 }
 
 // RFC1337-2: a RST does not end it

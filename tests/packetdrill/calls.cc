@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +27,10 @@ bool read_address(const sockaddr* from, socklen_t length, Address& out) {
   const uint8_t* b = in->sin6_addr.s6_addr;
   out = {ipv4(b[12], b[13], b[14], b[15]), ntohs(in->sin6_port)};
   return IN6_IS_ADDR_V4MAPPED(&in->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in->sin6_addr);
+}
+
+int fail_address(const sockaddr* address) {
+  return address->sa_family == AF_INET6 ? fail_ipv6() : fail(EAFNOSUPPORT);
 }
 
 void write_address(const Address& from, sockaddr* out, socklen_t* length) {
@@ -85,6 +90,8 @@ int Sockets::socket(int domain, int type, int protocol) {
   Lock lock(mutex_);
   if (domain != AF_INET && domain != AF_INET6) return fail(EAFNOSUPPORT);
   if ((type & 0xf) != SOCK_STREAM || (protocol != 0 && protocol != IPPROTO_TCP)) return fail(EPROTONOSUPPORT);
+  // Scripts look at what they have set before an address is heard of.
+  if (!machine_.started() && machine_.profile.sysctls) take_sysctls(machine_.profile);
   Socket& s = add();
   s.nonblocking = type & SOCK_NONBLOCK;
   return s.fd;
@@ -94,7 +101,7 @@ int Sockets::bind(int fd, const sockaddr* address, socklen_t length) {
   Lock lock(mutex_);
   Socket* s = find(fd);
   if (s == nullptr) return fail(EBADF);
-  if (!read_address(address, length, s->local)) return fail(EAFNOSUPPORT);
+  if (!read_address(address, length, s->local)) return fail_address(address);
   if (!s->local.ip.is_unspecified()) machine_.start(s->local.ip);
   return 0;
 }
@@ -147,7 +154,7 @@ int Sockets::connect(int fd, const sockaddr* address, socklen_t length) {
   if (s->kind == Socket::connecting) return fail(EALREADY);
   if (s->kind == Socket::connected) return fail(EISCONN);
   if (s->kind == Socket::gone && s->error != 0) return fail(take_error(*s));
-  if (!read_address(address, length, s->remote)) return fail(EAFNOSUPPORT);
+  if (!read_address(address, length, s->remote)) return fail_address(address);
   machine_.start(machine_.profile.local);
   Request r;
   r.kind = Request::connect;
@@ -158,6 +165,7 @@ int Sockets::connect(int fd, const sockaddr* address, socklen_t length) {
   r.open.remote = s->remote.ip;
   r.open.remote_port = s->remote.port;
   r.open.options = s->options;
+  if (s->connect_timeout_s != 0) r.open.options.user_timeout_s = s->connect_timeout_s;
   s->kind = Socket::connecting;
   machine_.ask(r);
   auto attempt = [&] { return s->kind != Socket::connecting; };
@@ -226,6 +234,25 @@ ssize_t Sockets::receive(int fd, std::span<const iovec> into, int flags) {
   if (result == 0 && wanted > 0)
     if (int error = take_error(*s)) return fail(error);
   return result;
+}
+
+// With what is left to be read, for who has asked for it: the FIN counts as one.
+ssize_t Sockets::receive_message(int fd, msghdr& message, int flags) {
+  size_t room = std::exchange(message.msg_controllen, 0);
+  message.msg_flags = 0;
+  message.msg_namelen = 0;
+  ssize_t got = receive(fd, {message.msg_iov, message.msg_iovlen}, flags);
+  Lock lock(mutex_);
+  Socket* s = find(fd);
+  if (got < 0 || s == nullptr || !s->tells_rest || room < CMSG_SPACE(sizeof(int))) return got;
+  int rest = static_cast<int>(s->text_bytes) + (s->peer_closed ? 1 : 0);
+  message.msg_controllen = CMSG_SPACE(sizeof rest);
+  cmsghdr* told = CMSG_FIRSTHDR(&message);
+  told->cmsg_level = IPPROTO_TCP;
+  told->cmsg_type = TCP_CM_INQ;
+  told->cmsg_len = CMSG_LEN(sizeof rest);
+  std::memcpy(CMSG_DATA(told), &rest, sizeof rest);
+  return got;
 }
 
 // --- sending ---

@@ -64,11 +64,7 @@ void set_data_calls(packetdrill_interface& t) {
   t.recvfrom = [](void* u, int fd, void* b, size_t n, int flags, sockaddr*, socklen_t*) {
     return receive(u, fd, b, n, flags);
   };
-  t.recvmsg = [](void* u, int fd, msghdr* m, int flags) {
-    m->msg_controllen = 0;
-    m->msg_flags = 0;
-    return of(u).receive(fd, parts(m->msg_iov, m->msg_iovlen), flags);
-  };
+  t.recvmsg = [](void* u, int fd, msghdr* m, int flags) { return of(u).receive_message(fd, *m, flags); };
   t.write = [](void* u, int fd, const void* b, size_t n) { return send(u, fd, b, n, 0); };
   t.writev = [](void* u, int fd, const iovec* v, int n) { return of(u).send(fd, parts(v, static_cast<size_t>(n)), 0); };
   t.send = send;

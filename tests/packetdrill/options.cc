@@ -22,7 +22,21 @@ int give(int value, void* out, socklen_t* length) {
   return 0;
 }
 
+constexpr int tcp_keepinit = 128;  // FreeBSD's number of TCP_KEEPINIT
+
 uint32_t seconds_of(uint32_t ms) { return (ms + 999) / 1000; }
+uint32_t seconds_of(Duration d) { return static_cast<uint32_t>(d.ms() / 1000); }
+
+// What the stack does where a socket has not been told otherwise.
+bool keepalive_default(const tcp::Params& p, int name, int& value) {
+  switch (name) {
+    case TCP_KEEPIDLE: value = static_cast<int>(seconds_of(p.keepalive_time)); return true;
+    case TCP_KEEPINTVL: value = static_cast<int>(seconds_of(p.keepalive_interval)); return true;
+    case TCP_KEEPCNT: value = p.keepalive_probes; return true;
+    case tcp_keepinit: value = static_cast<int>(seconds_of(p.syn_limit)); return true;
+    default: return false;
+  }
+}
 
 bool set_congestion(Options& options, const void* value, socklen_t length) {
   std::string name(static_cast<const char*>(value), strnlen(static_cast<const char*>(value), length));
@@ -59,11 +73,14 @@ bool Sockets::set_tcp(Socket& s, int name, int value) {
       if (value > 0) set_live(s, Setting::user_timeout_s, seconds_of(s.user_timeout_ms));
       return true;
     case TCP_QUICKACK: set_live(s, Setting::immediate_ack, value != 0); return true;
+    case TCP_INQ: s.tells_rest = value != 0; return true;
+    case tcp_keepinit: s.connect_timeout_s = static_cast<uint16_t>(std::clamp(value, 0, 65535)); return true;
     default: return false;
   }
 }
 
 bool Sockets::set_ip(Socket& s, int name, int value) {
+  if (name == IP_TTL) s.options.ttl = static_cast<uint8_t>(value);
   if (name != IP_TOS) return false;
   s.options.dscp = static_cast<uint8_t>((value & 0xff) >> 2);
   set_live(s, Setting::dscp, s.options.dscp);
@@ -105,22 +122,33 @@ int Sockets::set_option(int fd, int level, int name, const void* value, socklen_
   return 0;
 }
 
+uint32_t Sockets::receive_buffer(Socket& s) {
+  const tcp::Tcb* tcb = machine_.tcb(id_of(s));
+  uint32_t asked = s.options.receive_buffer_kb * 1024u;
+  uint32_t bytes = tcb != nullptr ? tcb->receive_buffer : asked != 0 ? asked : machine_.params().receive_buffer;
+  return machine_.profile.buffers_doubled ? 2 * bytes : bytes;
+}
+
 int Sockets::get_option(int fd, int level, int name, void* value, socklen_t* length) {
   Lock lock(mutex_);
   Socket* s = find(fd);
   if (s == nullptr) return fail(EBADF);
   if (level == IPPROTO_TCP && name == TCP_INFO) return tcp_info(*s, value, length);
   tcp::Tcb* tcb = machine_.tcb(id_of(*s));
+  auto kept = s->values.find({level, name});
+  int number = 0;
   if (level == SOL_SOCKET && name == SO_ERROR) return give(take_error(*s), value, length);
   if (level == SOL_SOCKET && name == SO_TYPE) return give(SOCK_STREAM, value, length);
+  if (level == SOL_SOCKET && name == SO_RCVBUF) return give(static_cast<int>(receive_buffer(*s)), value, length);
   if (level == SOL_SOCKET && name == SO_SNDBUF) return give(static_cast<int>(s->send_buffer), value, length);
   if (level == IPPROTO_TCP && name == TCP_MAXSEG)
     return give(tcb != nullptr && s->kind == Socket::connected ? tcb->mss : 536, value, length);
   if (level == IPPROTO_TCP && name == TCP_NODELAY) return give(s->options.no_delay, value, length);
+  if (level == IPPROTO_TCP && kept == s->values.end() && keepalive_default(machine_.params(), name, number))
+    return give(number, value, length);
   if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT)
     return give(static_cast<int>(s->user_timeout_ms), value, length);
   if (level == IPPROTO_IP && name == IP_TOS) return give(s->options.dscp << 2, value, length);
-  auto kept = s->values.find({level, name});
   if (kept == s->values.end()) return level == SOL_SOCKET ? give(0, value, length) : fail(ENOPROTOOPT);
   *length = static_cast<socklen_t>(std::min<size_t>(*length, kept->second.size()));
   std::memcpy(value, kept->second.data(), *length);

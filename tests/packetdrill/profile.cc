@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packetdrill/profile.h"
 
-#include <fstream>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -18,13 +17,30 @@ void linux_profile(Profile& p) {
   t.slow_start_stretch = 255;
   t.quick_acks = 16;
   t.rto_min_applies_to = tcp::RtoMin::variance;
+  t.beta_of_cwnd = true;
+  t.delay_fin_ack = true;
+  t.require_timestamps = false;
+  t.answer_early_ack = false;
 }
 
 void freebsd_profile(Profile& p) {
   tcp::Params& t = p.config.tcp;
-  t.receive_buffer = t.receive_buffer_max = 2 << 20;  // window scale 6
+  t.receive_buffer = 65536;
+  t.receive_buffer_max = 2 << 20;  // window scale 6
+  t.whole_segments = true;
+  t.ack_second = true;
+  t.closing_fin = true;
+  t.syn_layout = tcp::SynLayout::scale_first;
+  t.ecn_syns = 2;
+  t.syn_retries = 12;
+  t.syn_ack_retries = 3;
+  t.syn_limit = seconds(75);
+  t.rto_min = milliseconds(30);
+  t.rto_slop = milliseconds(200);
+  t.delayed_ack = milliseconds(40);
   t.restart_after_idle = 1;
-  p.sysctls = false;
+  p.freebsd = true;
+  p.send_buffer = 32768;
   p.buffers_doubled = false;
 }
 
@@ -91,14 +107,6 @@ void set_key(Profile& p, const std::string& word) {
   key->second(p, std::stoull(value));
 }
 
-// The first or the last number of a sysctl; nothing if it cannot be read.
-bool sysctl(const char* name, uint64_t& value, bool last = false) {
-  std::ifstream file(std::string("/proc/sys/net/ipv4/") + name);
-  bool found = false;
-  for (uint64_t v; file >> v && (!found || last); found = true) value = v;
-  return found;
-}
-
 }  // namespace
 
 Profile profile(const std::string& flags) {
@@ -115,21 +123,6 @@ Profile profile(const std::string& flags) {
     }
   }
   return p;
-}
-
-void take_sysctls(Profile& p) {
-  tcp::Params& t = p.config.tcp;
-  uint64_t v = 0;
-  if (sysctl("tcp_timestamps", v)) t.timestamps = v != 0;
-  if (sysctl("tcp_sack", v)) t.sack = v != 0;
-  if (sysctl("tcp_window_scaling", v)) t.window_scaling = v != 0;
-  if (sysctl("tcp_frto", v)) t.frto = v != 0;
-  if (sysctl("tcp_slow_start_after_idle", v)) t.restart_after_idle = v != 0;
-  if (sysctl("tcp_syn_retries", v)) t.syn_retries = static_cast<uint8_t>(v);
-  if (sysctl("tcp_synack_retries", v)) t.syn_ack_retries = static_cast<uint8_t>(v);
-  if (sysctl("tcp_min_tso_segs", v)) t.push_every = static_cast<uint8_t>(v);
-  if (sysctl("tcp_ecn", v)) t.ecn = v == 1 ? tcp::EcnMode::active : v == 2 ? tcp::EcnMode::passive : tcp::EcnMode::off;
-  if (sysctl("tcp_rmem", v, true) && v >= 4096 && v < (1u << 30)) t.receive_buffer = static_cast<uint32_t>(v);
 }
 
 }  // namespace millrace::packetdrill

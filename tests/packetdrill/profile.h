@@ -11,6 +11,7 @@ namespace millrace::packetdrill {
 struct Profile {
   stack::Config config;
   Ipv4Address local = ipv4(192, 168, 0, 2);  // of connections that are not bound
+  bool freebsd = false;
   bool sysctls = true;        // scripts configure the stack under test with sysctl: take what they have set
   bool buffers_doubled = true;  // SO_SNDBUF and SO_RCVBUF read back doubled
   uint32_t send_buffer = 512 * 1024;
@@ -20,7 +21,7 @@ struct Profile {
 // std::invalid_argument with the keys there are.
 Profile profile(const std::string& flags);
 
-// What net.ipv4 says now.
+// What net.ipv4 says now; or, in the file that MILLRACE_SYSCTLS names, "key value" lines of another kernel.
 void take_sysctls(Profile& profile);
 
 }  // namespace millrace::packetdrill

@@ -2,31 +2,79 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs public packetdrill scripts against the adapter, with a packetdrill that the user has.
 
-PACKETDRILL names its binary, PACKETDRILL_SCRIPTS the folder of its TCP scripts (gtests/net/tcp). Without them this is
-one skip. Which scripts are to pass is in scripts.txt; others can be named on the command line.
+PACKETDRILL names its binary. The scripts are where the user has them, a folder for each suite:
+  PACKETDRILL_SCRIPTS  google   google/packetdrill, gtests/net/tcp
+  PACKETDRILL_LINUX    linux    the kernel's tools/testing/selftests/net/packetdrill
+  PACKETDRILL_FREEBSD  freebsd  freebsd-net/tcp-testsuite
+A suite without its variable is one skip, and so are all of them without PACKETDRILL. Which scripts are to pass is in
+scripts.txt; others can be named on the command line, as SUITE:PATTERN below the suite's folder.
 """
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 here = Path(__file__).resolve().parent
+local = ["--local_ip=192.168.0.1", "--gateway_ip=192.168.0.1", "--netmask_ip=255.255.0.0", "--remote_ip=192.0.2.1"]
+
+
+class Suite:
+    def __init__(self, variable, flags, arguments=()):
+        self.variable, self.flags, self.arguments = variable, flags, list(arguments)
+        self.folder = os.environ.get(variable, "")
+
+
+suites = {
+    "google": Suite("PACKETDRILL_SCRIPTS", "linux"),
+    "linux": Suite("PACKETDRILL_LINUX", "linux,local=192.168.0.1", local + ["-D", "CMSG_LEVEL_IP=SOL_IP",
+                                                                            "-D", "CMSG_TYPE_RECVERR=IP_RECVERR"]),
+    "freebsd": Suite("PACKETDRILL_FREEBSD", "freebsd", ["-D", "TCP_KEEPINIT=128"]),
+}
 
 
 def expected():
-    lines = (here / "scripts.txt").read_text().splitlines()
-    return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+    """SUITE PATTERN: these are to pass; SUITE !PATTERN: not these of them."""
+    wanted = {}
+    for line in (here / "scripts.txt").read_text().splitlines():
+        line = line.split("#")[0].split()
+        if line:
+            wanted.setdefault(line[0], []).append(line[1])
+    return wanted
+
+
+def matching(suite, patterns):
+    folder, names = Path(suites[suite].folder), set()
+    for pattern in patterns:
+        found = {str(path.relative_to(folder)) for path in folder.glob(pattern.lstrip("!"))}
+        if not found and pattern[0] != "!":
+            found = {pattern}  # a script that this version of the suite does not have
+        names = names - found if pattern[0] == "!" else names | found
+    return sorted(names)
 
 
 def stand_ins(directory):
-    """Scripts set up the kernel that they were written for. Their sysctls reach the adapter through a network
-    namespace of their own; the rest is about a tun device, which is not there."""
-    for tool in ("tc", "ip", "ethtool"):
+    """Scripts set up the kernel that they were written for, and look into it. A Linux kernel's sysctls reach the
+    adapter through a network namespace of the script's own. Those of other kernels go to a file that the adapter reads,
+    and what sockstat shows is what the adapter writes to another. The rest is about a tun device, which is not there."""
+    sysctl = shutil.which("sysctl", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "false"
+    tools = {name: "exit 0" for name in ("tc", "ip", "ethtool", "tcpdrop", "setkey", "ifconfig")}
+    tools["sysctl"] = f"""case "$*" in *net.inet.*|*kern.*) ;; *) exec {sysctl} "$@";; esac
+for word; do case $word in *=*) echo "${{word%%=*}} ${{word#*=}}";; esac; done >>"$MILLRACE_SYSCTLS" """
+    # Names of FreeBSD's packetdrill for the states of TCP_INFO.
+    states = ("ESTABLISHED", "SYN_SENT", "SYN_RECEIVED", "FIN_WAIT_1", "FIN_WAIT_2", "TIME_WAIT", "CLOSED",
+              "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING")
+    names = "; ".join(f"TCPI_{state} = {number}" for number, state in enumerate(states, 1))
+    tools["run-code"] = f"""exec {sys.executable} -c '{names}
+import sys; exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"))' "$@" """
+    tools["sockstat"] = 'cat "$MILLRACE_SOCKETS"'
+    for tool, text in tools.items():
         path = Path(directory, tool)
-        path.write_text("#!/bin/sh\nexit 0\n")
+        path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
 
 
@@ -37,47 +85,97 @@ def own_namespace():
     return []
 
 
-def run_script(script, options, directory, namespace):
-    environment = dict(os.environ)
-    environment["PATH"] = f"{directory}:{environment.get('PATH', '')}:/usr/sbin:/sbin"
-    interpreter = f"--code_command={sys.executable}"
-    command = namespace + ["env", f"LD_PRELOAD={options.preload}", options.packetdrill,
-                           f"--so_filename={options.adapter}", f"--so_flags={options.flags}", "--ip_version=ipv4", interpreter, script.name]
-    try:
-        done = subprocess.run(command, cwd=script.parent, env=environment, capture_output=True, text=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        return False, "no end after 60 s"
-    noise = "sysctl: "  # keys that a namespace does not have
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith(noise)]
-    return done.returncode == 0, "\n".join(lines)
+def as_standard(text):
+    """tcp-testsuite tells apart what the standard says from what FreeBSD does where they differ: the standard's."""
+    text = re.sub(r"^#ifdef STANDARD\n(.*?)^#endif\n", r"\1", text, flags=re.M | re.S)
+    return re.sub(r"^#ifdef \w+\n.*?^#endif\n", "", text, flags=re.M | re.S)
+
+
+class Runner:
+    def __init__(self, options, directory):
+        self.options, self.directory, self.namespace = options, directory, own_namespace()
+
+    def command(self, suite, script, text):
+        options = self.options
+        mtu = re.search(r"^--mtu=(\d+)", text, re.M)
+        flags = (options.flags or suites[suite].flags) + (f",mtu={mtu[1]}" if mtu else "")
+        return self.namespace + ["env", f"LD_PRELOAD={options.preload}", options.packetdrill,
+                                 f"--so_filename={options.adapter}", f"--so_flags={flags}",
+                                 "--ip_version=ipv4", f"--code_command={self.directory}/run-code",
+                                 *suites[suite].arguments, script]
+
+    def run(self, suite, name):
+        """"ok", "FAIL" or "skip", and what was said."""
+        path = Path(suites[suite].folder, name)
+        if not path.is_file():
+            return "skip", "is not there"
+        text = path.read_text(errors="replace")
+        if re.search(r"^--ip_version=ipv6\b", text, re.M):
+            return "skip", "needs IPv6"
+        with tempfile.TemporaryDirectory(dir=self.directory) as own:
+            environment = dict(os.environ)
+            environment["PATH"] = f"{self.directory}:{environment.get('PATH', '')}:/usr/sbin:/sbin"
+            environment["MILLRACE_SYSCTLS"] = f"{own}/sysctls"
+            environment["MILLRACE_SOCKETS"] = f"{own}/sockets"
+            Path(own, "sysctls").touch()
+            Path(own, "sockets").touch()
+            script = path.name
+            if "#ifdef FreeBSD" in text:
+                script = f"{own}/{path.name}"
+                Path(script).write_text(as_standard(text))
+            try:
+                done = subprocess.run(self.command(suite, script, text), cwd=path.parent, env=environment,
+                                      capture_output=True, text=True, errors="replace", timeout=120)
+            except subprocess.TimeoutExpired:
+                return "FAIL", "no end after 120 s"
+        noise = "sysctl: "  # keys that a namespace does not have
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith(noise)]
+        return "ok" if done.returncode == 0 else "FAIL", "\n".join(lines)
+
+
+def chosen(options):
+    """{suite: scripts}, and the suites that are skipped."""
+    patterns = expected()
+    if options.scripts:
+        patterns = {}
+        for script in options.scripts:
+            suite, name = script.split(":", 1) if ":" in script else ("google", script)
+            patterns.setdefault(suite, []).append(name)
+    there = {suite: names for suite, names in patterns.items() if os.path.isdir(suites[suite].folder)}
+    return {suite: matching(suite, names) for suite, names in there.items()}, [s for s in patterns if s not in there]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("adapter", type=os.path.abspath)
     parser.add_argument("preload", type=os.path.abspath)
-    parser.add_argument("scripts", nargs="*", help="below PACKETDRILL_SCRIPTS; those of scripts.txt without")
-    parser.add_argument("--flags", default="linux", help="for the adapter, see README.md")
+    parser.add_argument("scripts", nargs="*", help="SUITE:PATTERN; those of scripts.txt without")
+    parser.add_argument("--flags", help="for the adapter, see README.md; the suite's own without")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="scripts at a time")
     parser.add_argument("--quiet", action="store_true", help="one line a script")
     options = parser.parse_intermixed_args()
     options.packetdrill = os.environ.get("PACKETDRILL", "")
-    folder = os.environ.get("PACKETDRILL_SCRIPTS", "")
-    if not options.packetdrill or not os.path.isdir(folder):
-        print("skip packetdrill: set PACKETDRILL and PACKETDRILL_SCRIPTS (tests/packetdrill/README.md)")
+    if not options.packetdrill:
+        print("skip packetdrill: set PACKETDRILL and folders of scripts (tests/packetdrill/README.md)")
         print("0 passed, 0 failed, 1 skipped")
         return 0
-    passed = failed = 0
-    namespace = own_namespace()
+    count = {"ok": 0, "FAIL": 0, "skip": 0}
+    scripts, absent = chosen(options)
+    for suite in absent:
+        count["skip"] += 1
+        print(f"skip {suite}: set {suites[suite].variable} (tests/packetdrill/README.md)")
     with tempfile.TemporaryDirectory(prefix="millrace-packetdrill-") as directory:
         stand_ins(directory)
-        for name in options.scripts or expected():
-            good, text = run_script(Path(folder, name), options, directory, namespace)
-            passed, failed = passed + good, failed + (not good)
-            print(f"{'ok' if good else 'FAIL'} {name}", flush=True)
-            if text and not good:
-                print("  " + "\n  ".join(text.splitlines()[:1 if options.quiet else 12]), flush=True)
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed else 0
+        runner = Runner(options, directory)
+        work = [(suite, name) for suite, names in scripts.items() for name in names]
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for (suite, name), (verdict, text) in zip(work, pool.map(lambda item: runner.run(*item), work)):
+                count[verdict] += 1
+                print(f"{verdict} {suite}:{name}{': ' + text if verdict == 'skip' else ''}", flush=True)
+                if text and verdict == "FAIL":
+                    print("  " + "\n  ".join(text.splitlines()[:1 if options.quiet else 12]), flush=True)
+    print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
+    return 1 if count["FAIL"] else 0
 
 
 if __name__ == "__main__":

@@ -40,7 +40,13 @@ int fail(int error) {
   return -1;
 }
 
-Sockets::Sockets(Profile profile) : machine_(std::move(profile), [this](Event& e) { on_event(e); }) {}
+int fail_ipv6() {
+  std::fprintf(stderr, "millrace: there is no IPv6 here: --ip_version=ipv4, or ipv4-mapped-ipv6\n");
+  return fail(EAFNOSUPPORT);
+}
+
+Sockets::Sockets(Profile profile)
+    : machine_(std::move(profile), [this](Event& e) { on_event(e); }), states_file_(std::getenv("MILLRACE_SOCKETS")) {}
 
 Sockets::~Sockets() {
   if (machine_.sent.empty()) return;
@@ -86,6 +92,8 @@ void Sockets::on_event(Event& e) {
       s.id = e.connection;
       s.kind = Socket::connected;
       s.text_at = machine_.now();
+      learn_addresses(s);
+      end_connect_timeout(s);
       ++s.outs;
       break;
     case Event::received:
@@ -105,6 +113,20 @@ void Sockets::on_event(Event& e) {
   }
 }
 
+void Sockets::learn_addresses(Socket& s) {
+  wire::FlowKey key;
+  if (!stack::addresses(machine_.stack(), s.id, key)) return;
+  s.local = {key.local, key.local_port};
+  s.remote = {key.remote, key.remote_port};
+}
+
+// TCP_KEEPINIT was of the handshake alone: from here on the user timeout is the usual one again.
+void Sockets::end_connect_timeout(Socket& s) {
+  if (s.connect_timeout_s == 0) return;
+  uint64_t usual = s.user_timeout_ms > 0 ? (s.user_timeout_ms + 999) / 1000 : machine_.params().r2.ms() / 1000;
+  set_live(s, Setting::user_timeout_s, usual);
+}
+
 void Sockets::on_accepted(const Event& e) {
   auto at = by_token_.find(e.token);
   if (at == by_token_.end() || at->second->kind != Socket::listening) return;
@@ -118,11 +140,7 @@ void Sockets::on_accepted(const Event& e) {
   s.send_buffer = listener.send_buffer;
   s.user_timeout_ms = listener.user_timeout_ms;
   s.values = listener.values;
-  wire::FlowKey key;
-  if (stack::addresses(machine_.stack(), e.connection, key)) {
-    s.local = {key.local, key.local_port};
-    s.remote = {key.remote, key.remote_port};
-  }
+  learn_addresses(s);
   Request r = request(s, Request::set);
   r.setting = {Setting::token, s.token};
   machine_.ask(r);
@@ -167,6 +185,7 @@ void Sockets::settle() {
       again = true;
     }
   }
+  write_states();
   woken_.notify_all();
 }
 
@@ -225,10 +244,12 @@ int Sockets::packet_in(const void* packet, size_t length) {
   Lock lock(mutex_);
   std::span<const uint8_t> bytes{static_cast<const uint8_t*>(packet), length};
   if (length < 20) return fail(EINVAL);
-  if (!machine_.started()) {
-    if (bytes[0] >> 4 != 4) return 0;
-    machine_.start(ipv4(bytes[16], bytes[17], bytes[18], bytes[19]));
+  if (bytes[0] >> 4 != 4) {  // with IPv4 in IPv6's clothes the RST that ends a script comes so, too
+    if (!heard_ipv4_) fail_ipv6();
+    return 0;
   }
+  heard_ipv4_ = true;
+  if (!machine_.started()) machine_.start(ipv4(bytes[16], bytes[17], bytes[18], bytes[19]));
   machine_.inject(bytes);
   settle();
   return 0;

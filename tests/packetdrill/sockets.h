@@ -33,6 +33,7 @@ struct Socket {
   bool peer_closed = false;
   bool read_shut = false;
   bool write_shut = false;
+  bool tells_rest = false;     // TCP_INQ
   bool linger_reset = false;   // SO_LINGER with a time of 0
   int error = 0;               // told once: by a call, or as SO_ERROR
   int last_error = 0;          // ... of the connection's end
@@ -46,6 +47,7 @@ struct Socket {
   size_t text_read = 0;        // of the first slice
   uint32_t send_buffer = 0;
   uint32_t user_timeout_ms = 0;
+  uint16_t connect_timeout_s = 0;
   uint32_t backlog = 0;
   std::deque<Socket*> waiting;      // a listener's, to be accepted
   std::map<std::pair<int, int>, std::vector<uint8_t>> values;  // options that are only kept
@@ -73,6 +75,7 @@ class Sockets {
   int accept(int fd, sockaddr* address, socklen_t* length);
   int connect(int fd, const sockaddr* address, socklen_t length);
   ssize_t receive(int fd, std::span<const iovec> into, int flags);
+  ssize_t receive_message(int fd, msghdr& message, int flags);
   ssize_t send(int fd, std::span<const iovec> from, int flags);
   int close(int fd);
   int shutdown(int fd, int how);
@@ -113,6 +116,8 @@ class Sockets {
   Instant next_event() const;
 
   void on_event(Event& e);
+  void learn_addresses(Socket& s);
+  void end_connect_timeout(Socket& s);
   void on_closed(Socket& s, const Event& e);
   void on_accepted(const Event& e);
   void on_failed(Event& e);
@@ -127,11 +132,14 @@ class Sockets {
   ConnectionId id_of(Socket& s);
   void ask_close(Socket& s);
   short ready(Socket& s);
+  uint32_t receive_buffer(Socket& s);
   bool set_tcp(Socket& s, int name, int value);
   bool set_ip(Socket& s, int name, int value);
   void set_live(Socket& s, Setting setting, uint64_t value);
   int tcp_info(Socket& s, void* out, socklen_t* length);
   bool report(Socket& s, Watch& w, epoll_event& out);
+  tcp::State state_of(Socket& s);
+  void write_states();  // to the file that MILLRACE_SOCKETS names
 
   std::mutex mutex_;
   std::condition_variable woken_;
@@ -142,8 +150,12 @@ class Sockets {
   std::map<uint64_t, Socket*> by_token_;
   std::map<int, std::map<int, Watch>> epolls_;
   uint64_t next_token_ = 1;
+  bool heard_ipv4_ = false;
+  const char* states_file_;
+  std::string states_;
 };
 
 int fail(int error);  // -1, with errno
+int fail_ipv6();      // ... and a line that says why
 
 }  // namespace millrace::packetdrill

@@ -68,6 +68,15 @@ TEST_F(Cubic, a_loss_leaves_seven_tenths) {
   EXPECT_EQ(tcb.ssthresh, 2 * mss);
 }
 
+// RFC9438-4.6b: of cwnd, whose growth stops when it is not used
+TEST_F(Cubic, or_a_loss_leaves_seven_tenths_of_cwnd) {
+  cx.params.beta_of_cwnd = true;
+  cc_init(cx, tcb);
+  tcb.cwnd = 10 * mss;
+  cc_lost(tcb, mss);
+  EXPECT_EQ(tcb.ssthresh, 7 * mss);
+}
+
 // RFC9438-4.2a, RFC9438-5.1, RFC9293-MAY-18: back at W_max after K = cbrt(30 / 0.4) s, at W_max + 0.4 K^3 after twice that
 TEST_F(Cubic, the_window_follows_the_cubic) {
   lose_at(100);
@@ -180,6 +189,22 @@ TEST_F(Cubic, slow_start_ends_when_round_trips_get_longer) {
   EXPECT_NE(tcb.hystart.css_left, 0);
   for (int i = 0; i < 8 && tcb.cwnd < tcb.ssthresh; ++i) round();
   EXPECT_LE(tcb.ssthresh, tcb.cwnd);
+}
+
+// RFC 9406 4.3: a later slow start has an end already, and longer round trips do not slow it
+TEST_F(Cubic, only_the_first_slow_start_looks_at_round_trips) {
+  tcb.ssthresh = 1000 * mss;
+  double before = segments();
+  for (uint32_t rtt = 50'000; rtt < 80'000; rtt += 10'000) {
+    uint32_t acks = tcb.cwnd / mss;
+    tcb.snd.nxt = tcb.snd.una + acks * mss;
+    for (uint32_t i = 0; i < acks; ++i) {
+      tcb.snd.una += mss;
+      cc_acked(cx, tcb, {mss, tcb.cwnd, rtt, false});
+    }
+  }
+  EXPECT_NEAR(segments(), 8 * before, 0.1);
+  EXPECT_EQ(tcb.hystart.css_left, 0);
 }
 
 }  // namespace

@@ -136,6 +136,21 @@ TEST(Build, SynOptionsStandAsLinuxWritesThem) {
   EXPECT_EQ(options_of(make_frame(tx)), Bytes{});
 }
 
+TEST(Build, SynOptionsStandAsFreeBsdWritesThem) {
+  TxSegment tx = peer_segment(syn);
+  tx.mss = 1460;
+  tx.wscale = 6;
+  tx.ts_val = 0x11223344;
+  tx.ts_ecr = 0x55667788;
+  tx.options = syn_options | opt_scale_first;
+  EXPECT_EQ(options_of(make_frame(tx)),
+            (Bytes{2, 4, 5, 0xb4, 1, 3, 3, 6, 4, 2, 8, 10, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88}));
+  tx.options = opt_mss | opt_sack_permitted | opt_scale_first;
+  EXPECT_EQ(options_of(make_frame(tx)), (Bytes{2, 4, 5, 0xb4, 4, 2, 0, 0}));
+  tx.options = opt_mss | opt_sack_permitted | opt_wscale | opt_scale_first;
+  EXPECT_EQ(options_of(make_frame(tx)), (Bytes{2, 4, 5, 0xb4, 1, 3, 3, 6, 4, 2, 0, 0}));
+}
+
 TEST(Build, SackBlocksFollowTheTimestamps) {
   TxSegment tx = peer_segment();
   tx.options = opt_timestamps | opt_sack;
