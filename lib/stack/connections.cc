@@ -28,6 +28,7 @@ Tcb* new_tcb(Stack& s, const wire::FlowKey& key, uint32_t tag, uint16_t neighbor
   tcp::apply_options(s.cx, tcb, options);
   tcp::rtt_init(tcb, s.cx.params);
   ++s.neighbors[neighbor].users;
+  apply_path_mtu(s, tcb);
   return &tcb;
 }
 
