@@ -16,10 +16,12 @@ constexpr const char* names[] = {
     "syn_cookies_sent", "syn_cookies_accepted", "syn_cookies_failed",
     "drop_runt", "drop_ethertype", "drop_not_for_us", "drop_ip_version", "drop_ip_header", "drop_ip_checksum",
     "drop_ip_source", "drop_ip_fragment", "drop_ip_protocol", "drop_tcp_header", "drop_tcp_checksum",
-    "drop_tcp_options", "drop_arp", "drop_icmp", "drop_closed_state", "drop_no_ack", "drop_out_of_window",
+    "drop_tcp_options", "drop_arp", "drop_icmp", "drop_icmp_quote", "drop_icmp_unmatched", "drop_icmp_sequence",
+    "drop_icmp_mtu", "drop_closed_state", "drop_no_ack", "drop_out_of_window",
     "drop_unacceptable_ack", "drop_no_timestamp", "drop_listen", "drop_no_memory", "drop_no_window",
     "drop_out_of_order_limit", "drop_answer_room", "drop_after_close",
-    "arp_requests_sent", "arp_replies_sent", "arp_received", "icmp_echo_answered", "neighbor_failed",
+    "arp_requests_sent", "arp_replies_sent", "arp_received", "icmp_echo_answered", "icmp_errors_received",
+    "path_mtu_lowered", "path_mtu_raised", "neighbor_failed",
     "requests_failed", "events_delivered",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == count_kinds);

@@ -78,6 +78,7 @@ stack::Config stack_config(const Config& config, const nic::Port& port) {
   core.tcp.delayed_ack = config.delayed_ack;
   core.tcp.immediate_ack = config.delayed_ack.ns == 0;
   core.tcp.syn_retries = config.syn_retries;
+  core.tcp.unreachable_ends_open = config.unreachable_ends_open;
   Random derived{config.seed};
   auto draw = [&] { return config.seed == 0 ? random_number() : derived.next(); };
   core.secret = {draw(), draw()};

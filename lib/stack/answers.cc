@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Stateless answers, ARP (RFC 826) and ICMP echo (RFC 792). They go back to where the frame came from: nothing has to
-// be resolved, and nothing is remembered.
+// Stateless answers, and ARP (RFC 826). They go back to where the frame came from: nothing has to be resolved, and
+// nothing is remembered.
 #include "stack/internals.h"
 #include "tcp/timeouts.h"
 
@@ -45,32 +45,6 @@ void receive_arp(Stack& s, std::span<const uint8_t> bytes, const wire::OtherFram
   s.cx.count(Count::arp_replies_sent);
   answer(s, tx, out);
   (void)other;
-}
-
-// True: the packet goes out with the answer's slice, and is released with this turn.
-void receive_icmp(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out) {
-  wire::IcmpMessage icmp;
-  constexpr uint8_t echo_request = 8;
-  bool well_formed = wire::parse_icmp({frame.data + other.offset, other.length}, icmp);
-  if (!well_formed || icmp.type != echo_request || icmp.code != 0 || other.length < 8) {
-    // RFC1122-3.2.2a; so are errors, which then abort nothing (RFC9293-MUST-55, -56)
-    s.cx.count(Count::drop_icmp);
-    return;
-  }
-  if (out.slices.room() == 0 || !answer_room(s, out)) return;
-  wire::TxSegment tx;  // RFC1122-3.2.2.6a: all of the data, from the address that was asked
-  tx.kind = wire::TxSegment::icmp_echo_reply;
-  tx.destination = other.mac;
-  tx.local = other.destination;
-  tx.remote = other.source;
-  tx.ttl = s.cx.params.ttl;
-  tx.first_slice = static_cast<uint16_t>(out.slices.size());
-  tx.slice_count = 1;
-  tx.text_len = static_cast<uint16_t>(other.length - 4);
-  auto offset = static_cast<uint16_t>(frame.data + other.offset + 4 - frame.packet.handle);
-  out.slices.push({frame.packet, Slice::own_buffer, offset, tx.text_len});
-  s.cx.count(Count::icmp_echo_answered);
-  answer(s, tx, out);
 }
 
 }  // namespace

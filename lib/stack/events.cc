@@ -2,6 +2,7 @@
 // Events are states first: pending bits and undelivered text in a TCB, which stands in its channel's list while any is
 // set. The ring is filled from that list as room permits, in order per connection, so no event is ever dropped.
 #include "stack/internals.h"
+#include "tcp/icmp_error.h"
 #include "tcp/user_calls.h"
 
 namespace millrace::stack {
@@ -57,9 +58,20 @@ void deliver_state(Stack& s, Tcb& tcb, EventPort& port, tcp::Pending what) {
       tcb.acked_bytes = 0;
       break;
     case tcp::pend_writable: push_event(s, tcb, port, Event::writable); break;
-    case tcp::pend_slow: push_event(s, tcb, port, Event::slow); break;
+    case tcp::pend_slow: {
+      Event& e = push_event(s, tcb, port, Event::slow);
+      if (!tcp::has_soft_error(tcb)) break;
+      e.reason = Event::unreachable;
+      e.length = tcb.soft_error;
+      break;
+    }
     case tcp::pend_peer_closed: push_event(s, tcb, port, Event::peer_closed); break;
-    case tcp::pend_closed: push_event(s, tcb, port, Event::closed).reason = tcb.reason; break;
+    case tcp::pend_closed: {
+      Event& e = push_event(s, tcb, port, Event::closed);
+      e.reason = tcb.reason;
+      if (tcp::has_soft_error(tcb) && tcp::explains(tcb.soft_error, tcb.reason)) e.length = tcb.soft_error;
+      break;
+    }
     default: break;
   }
 }

@@ -8,6 +8,7 @@
 #include "flow/listeners.h"
 #include "flow/local_ports.h"
 #include "stack/neighbors.h"
+#include "stack/paths.h"
 #include "stack/stack.h"
 #include "tcp/context.h"
 #include "tcp/half_open.h"
@@ -63,6 +64,7 @@ class Stack {
   Pool<HalfOpen> half_opens;
   tcp::TimeWaitRing time_waits;
   Neighbors neighbors;
+  Paths paths;
   HalfOpenList ready_half_opens;
   FailedQueue failed[limits::channels];
   SipKey flow_secret;
@@ -97,6 +99,12 @@ class Stack {
 bool answer_room(Stack& s, Output& out);  // false: counted
 void answer(Stack& s, const wire::TxSegment& tx, Output& out);
 void receive_other(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out);
+
+// --- ICMP and path MTU ---
+void receive_icmp(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out);
+void note_path_mtu(Stack& s, Ipv4Address remote, uint16_t mtu);
+// What is known of the connection's path holds for it too.
+void apply_path_mtu(Stack& s, Tcb& tcb);
 
 // --- routes ---
 // The next hop towards `remote`; Neighbors::none: there is no route, or no place for one more neighbour. A stranger is

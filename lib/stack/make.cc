@@ -27,6 +27,7 @@ void lay_out(Stack& s, const Config& c, Region& region, Instant now) {
   s.half_opens.init(region, c.max_half_open);
   s.time_waits.init(region, c.max_time_wait);
   s.neighbors.init(region, c.max_neighbors);
+  s.paths.init(region, c.max_paths, s.flow_secret);
   for (auto& queue : s.failed) queue.ring = region.take<Event>(FailedQueue::capacity);
 }
 

@@ -41,6 +41,7 @@ struct Config {
   uint32_t max_listeners = 64;
   uint32_t max_port_pools = 64;        // (local address, destination) pairs of active opens at a time
   uint32_t max_neighbors = 256;
+  uint32_t max_paths = 1024;           // destinations whose path is known to carry less than the link
   uint32_t held_limit = 16384;         // packet buffers and constant slices held in queues
   wire::LocalAddresses local;
   Ipv4Address gateway;                 // unspecified: none

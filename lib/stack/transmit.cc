@@ -11,7 +11,10 @@ void connection_timeout(Stack& s, uint32_t index) {
   Tcb& tcb = s.cx.tcbs[index];
   tcp::TimeoutOutcome outcome = tcp::timeout(s.cx, tcb);
   if (outcome.advise_neighbor) s.neighbors.doubt(tcb.neighbor, s.cx.now);  // RFC9293-MUST-20
-  if (outcome.fate == tcp::Fate::gone) remove(s, tcb, tcb.reason);
+  if (outcome.path_mtu != 0) note_path_mtu(s, tcb.key.remote, outcome.path_mtu);
+  if (outcome.fate == tcp::Fate::gone) return remove(s, tcb, tcb.reason);
+  // Another connection may have learned why this one gets no answer.
+  if (!s.paths.empty(s.cx.now) && tcb.state != State::closed) apply_path_mtu(s, tcb);
 }
 
 void run_timers(Stack& s) {

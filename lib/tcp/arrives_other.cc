@@ -18,8 +18,9 @@ using wire::in_window;
 using wire::Segment;
 
 void challenge_ack(Context& cx, Tcb& tcb) {
-  if (cx.now - tcb.challenge_since >= cx.params.challenge_period) {
-    tcb.challenge_since = cx.now;
+  auto ms = static_cast<uint32_t>(cx.now.ms());
+  if (ms - tcb.challenge_since_ms >= cx.params.challenge_period.ms()) {
+    tcb.challenge_since_ms = ms;
     tcb.challenges = 0;
   }
   if (tcb.challenges >= cx.params.challenge_limit) {  // RFC5961-7, of this connection alone

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SEGMENT ARRIVES in SYN-SENT (RFC9293-3.10.7.3), and what both sides do when a handshake ends.
 #include "tcp/congestion.h"
+#include "tcp/path_mtu.h"
 #include "tcp/rtt.h"
 #include "tcp/segment_arrives.h"
 
@@ -29,11 +30,9 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
     tcb.ts_recent_s = cx.now.s();
   }
   if (syn.options & wire::opt_sack_permitted && cx.params.sack) tcb.set(sack_ok);
-  // RFC9293-MUST-16: what the peer takes, what our link carries, less the options that every segment has
-  uint32_t mss = std::min(tcb.peer_mss, cx.own_mss);
-  mss = mss > 64 ? mss : 64;
-  if (cx.params.whole_segments) tcb.receive_buffer = (tcb.receive_buffer + mss - 1) / mss * mss;
-  tcb.mss = static_cast<uint16_t>(mss - (tcb.is(ts_ok) ? 12 : 0));
+  set_mss(cx, tcb);
+  uint32_t whole = tcb.mss + (tcb.is(ts_ok) ? 12u : 0u);
+  if (cx.params.whole_segments) tcb.receive_buffer = (tcb.receive_buffer + whole - 1) / whole * whole;
   // The window of a SYN is not scaled (RFC7323-2.2b); that is what ours has promised, too.
   tcb.rcv.adv = tcb.rcv.nxt + (cx.params.whole_segments ? tcb.receive_buffer : std::min(tcb.receive_buffer, 65535u));
   tcb.snd.wnd = syn.wnd;

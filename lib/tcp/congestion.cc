@@ -52,6 +52,7 @@ static void note_used(Tcb& tcb, uint32_t flight) {
 void cc_acked(Context& cx, Tcb& tcb, const Acked& a) {
   if (little_traffic(tcb, a.flight) && !a.marked) return;
   note_used(tcb, a.flight);
+  if (a.bytes > tcb.acked_size) tcb.acked_size = static_cast<uint16_t>(std::min<uint32_t>(a.bytes, tcb.mss));
   switch (tcb.congestion) {
     case Congestion::cubic: cubic_acked(cx, tcb, a); break;
     case Congestion::newreno: reno_acked(tcb, a.bytes, a.flight); break;
@@ -99,6 +100,21 @@ void cc_undone(Tcb& tcb) {
   tcb.ecn &= static_cast<uint8_t>(~cwr_due);
   tcb.cc_acked = 0;
   if (tcb.congestion == Congestion::cubic) cubic_restart(tcb);  // RFC9438-4.9
+}
+
+// RFC5681-3.1e: as many segments as before, not as many bytes. That is no loss, and costs nothing else.
+void cc_smaller_segments(Tcb& tcb, uint16_t before) {
+  if (tcb.congestion == Congestion::none) return;
+  auto scale = [&](uint32_t& window) { window = static_cast<uint32_t>(uint64_t{window} * tcb.mss / before); };
+  scale(tcb.cwnd);
+  tcb.cwnd = std::max<uint32_t>(tcb.cwnd, tcb.mss);
+  if (tcb.ssthresh < 0x7fffffff) {
+    scale(tcb.ssthresh);
+    tcb.ssthresh = std::max(tcb.ssthresh, 2u * tcb.mss);
+  }
+  for (uint32_t* of_cubic : {&tcb.cubic.w_max, &tcb.cubic.w_est, &tcb.cubic.prior}) scale(*of_cubic);
+  tcb.cc_acked = tcb.used = 0;
+  cubic_restart(tcb);
 }
 
 void cc_idle(Tcb& tcb, const Params& p) {

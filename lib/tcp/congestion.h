@@ -27,6 +27,7 @@ void cc_lost(Tcb& tcb, uint32_t flight);              // a loss was detected: ss
 void cc_ecn(Tcb& tcb);                                // the network says that it is congested (RFC 3168): both fall
 void cc_timeout(Tcb& tcb, bool first);                // the retransmission timer has expired
 void cc_undone(Tcb& tcb);                             // nothing had been lost: cwnd and ssthresh are as before
+void cc_smaller_segments(Tcb& tcb, uint16_t before);  // tcb.mss was `before`, and the path carries no more
 void cc_idle(Tcb& tcb, const Params& p);              // nothing was sent for longer than the RTO
 
 // --- for the files of this room ---

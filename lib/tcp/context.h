@@ -87,6 +87,10 @@ struct Context {
     tcb.set(in_pending);
     pending[tcb.channel].push_back(tcbs, index_of(tcb));
   }
+  // Tells that the peer does not answer, unless the application has said that it wants no reports (RFC9293-SHLD-20).
+  void report(Tcb& tcb) {
+    if (!tcb.no_reports) tell(tcb, pend_slow);
+  }
   // An ACK at the end of the turn, if nothing carries it.
   void ack_now(Tcb& tcb) {
     if (tcb.acks_due == 0) tcb.acks_due = 1;

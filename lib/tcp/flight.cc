@@ -167,6 +167,18 @@ void flight_lost(Context& cx, Tcb& tcb, Flight& f, uint32_t length) {
   tcb.absent += f.length();
 }
 
+bool flight_too_big(Context& cx, Tcb& tcb, Seq from) {
+  bool any = false;
+  for (Flight* f = in_flight(tcb) ? &tcb.first : nullptr; f != nullptr; f = next(cx, *f)) {
+    if (f->state != Flight::flying || before_eq(f->end, from)) continue;
+    if (before(f->seq, from) && split(cx, tcb, *f, from)) continue;  // the rest is the next one
+    if (f->length() <= tcb.mss) continue;
+    flight_lost(cx, tcb, *f, f->length());
+    any = true;
+  }
+  return any;
+}
+
 void flight_forget_lost(Context& cx, Tcb& tcb) {
   if (!in_flight(tcb)) return;
   for (Flight* f = &tcb.first; f != nullptr; f = next(cx, *f)) {

@@ -41,6 +41,8 @@ void flight_acked(Context& cx, Tcb& tcb, Seq una, Delivered& told);
 void flight_sacked(Context& cx, Tcb& tcb, Seq left, Seq right, Delivered& told);
 // `f`, or its first `length` bytes, are taken for lost.
 void flight_lost(Context& cx, Tcb& tcb, Flight& f, uint32_t length);
+// What is still flying at or after `from`, in stretches longer than a segment, is lost. False: there is none.
+bool flight_too_big(Context& cx, Tcb& tcb, Seq from);
 // Nothing was lost after all, or: what was SACKed counts no more (RFC2018-5b).
 void flight_forget_lost(Context& cx, Tcb& tcb);
 void flight_forget_sacked(Context& cx, Tcb& tcb);

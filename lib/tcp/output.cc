@@ -296,7 +296,7 @@ void emit_tail_probe(Context& cx, Tcb& tcb, Emission& out) {
   uint32_t unsent = before(tcb.snd.nxt, tcb.end) ? distance(tcb.snd.nxt, tcb.end) : 0;
   uint32_t flight = tcb.flight();
   uint32_t len = std::min<uint32_t>({unsent, tcb.snd.wnd > flight ? tcb.snd.wnd - flight : 0, tcb.mss});
-  tcb.probe.resent = len == 0;
+  tcb.rack.probe_resent = len == 0;
   if (len > 0) {
     emit_new(cx, tcb, out, {len, false});
   } else {
@@ -305,7 +305,7 @@ void emit_tail_probe(Context& cx, Tcb& tcb, Emission& out) {
     flight_resent(cx, tcb, f, used);
     cx.count(Count::retransmitted);
   }
-  tcb.probe.end = tcb.snd.nxt;
+  tcb.rack.probe_end = tcb.snd.nxt;
   tcb.set(probed | probe_outstanding);
   cx.count(Count::tail_loss_probes);
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC8985-7.3c

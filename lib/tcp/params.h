@@ -63,6 +63,13 @@ struct Params {
   uint8_t slow_start_stretch = 8;          // segments by which one ACK may open cwnd (RFC 9406 4.2: L, unpaced)
   uint32_t fixed_window = 1 << 20;         // bytes in flight with Congestion::none
 
+  // ICMP and the path's MTU (RFC 1191).
+  uint16_t min_path_mtu = 552;             // no error makes us send shorter datagrams; as Linux has it
+  Duration path_mtu_timeout = seconds(600);  // then longer ones are tried again (RFC1191-3e: not before 5 minutes)
+  // Does "unreachable" or "time exceeded" end an open, as it does in Linux (RFC 5461)? Else it is told, and the SYN goes
+  // out until its time is up (RFC9293-MUST-56 to the letter). Once connected, no ICMP error ends anything.
+  bool unreachable_ends_open = true;
+
   // Life times.
   Duration msl = seconds(30);              // TIME-WAIT lasts twice this (RFC9293-MUST-13); Linux's 60 s
   Duration fin_wait_2 = seconds(60);       // for a connection its application has closed
@@ -110,6 +117,7 @@ struct Params {
            receive_buffer >= 2 * 1460 &&
            receive_buffer_max / 16384 <= receive_buffer &&  // the window's unit is at most half the buffer
            send_limit > 0 && initial_window > 0 && initial_window <= 10 &&
+           min_path_mtu >= 104 && path_mtu_timeout >= seconds(300) &&  // 104: options and some text
            out_of_order_limit > 0 && msl.ns > 0 && ttl > 0;
   }
 };

@@ -104,11 +104,11 @@ void prr(Tcb& tcb, uint32_t delivered, bool safe) {
 
 // RFC8985-7.4: did the probe repair a loss that nobody would have noticed?
 void end_probe(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint32_t flight_before) {
-  auto& probe = tcb.probe;
-  if (!tcb.is(probe_outstanding) || before(tcb.snd.una, probe.end)) return;
+  Seq end = tcb.rack.probe_end;
+  if (!tcb.is(probe_outstanding) || before(tcb.snd.una, end)) return;
   bool pure_duplicate = acked == 0 && told.bytes == 0 && told.by->len == 0;
-  if (probe.resent && told.dsack == 0 && !pure_duplicate) {
-    if (!after(tcb.snd.una, probe.end)) return;  // what comes next will tell
+  if (tcb.rack.probe_resent && told.dsack == 0 && !pure_duplicate) {
+    if (!after(tcb.snd.una, end)) return;  // what comes next will tell
     cc_lost(tcb, flight_before);
     if (tcb.congestion != Congestion::none) tcb.cwnd = std::min(tcb.cwnd, tcb.ssthresh);
     cx.count(Count::tail_losses);

@@ -199,6 +199,9 @@ struct alignas(64) Tcb {
   uint8_t duplicate_count = 0;
   Congestion congestion = Congestion::cubic;
   uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
+  uint16_t path_mtu = 0;          // of the path, if it is known to carry less than our link (tcp/path_mtu)
+  uint16_t acked_size = 0;        // the most text that one segment has brought to the peer, as bulk transfers show it
+  uint16_t soft_error = 0;        // of ICMP, type << 8 | code; 0: none. It counts while SND.UNA is soft_una
   Instant grow_at;                // text then ends a round (tcp/receive_window); 0: none has begun; never: no growth
   uint32_t text_ms = 0;           // when text came last, for quick_acks
   uint32_t tag = 0;               // upper half of the key's hash
@@ -210,14 +213,12 @@ struct alignas(64) Tcb {
     uint32_t rtt = 0;             // us, of that segment
     Seq fack;                     // highest sequence number that was delivered
     Seq dsack_round;              // the reordering window grows once a round trip
+    Seq probe_end;                // of the tail loss probe
+    bool probe_resent = false;    // ... which sent the last segment again
     uint8_t steps = 1;            // of min_rtt / 4, in the reordering window
     uint8_t persist = 0;          // recoveries until it shrinks again
     bool reordering = false;
   } rack;
-  struct {                        // RFC 8985 7
-    Seq end;
-    bool resent = false;
-  } probe;
   struct {                        // RFC 6937
     uint32_t delivered = 0;
     uint32_t out = 0;
@@ -271,14 +272,19 @@ struct alignas(64) Tcb {
   Instant keepalive_at = Instant::never();
   Instant first_timeout;          // when what is not acknowledged now was first due
   Instant last_received;
-  Instant challenge_since;
-  Duration r2{};
+  uint32_t challenge_since_ms = 0;
+  uint32_t r2_s = 0;              // 0: the stack's
+  Seq soft_una;
+  Seq too_big_seq;                // "fragmentation needed" was said of it, and is not believed yet (RFC 5927 7.2)
+  uint32_t path_until_s = 0;      // then longer segments are tried again
+  uint16_t too_big_mtu = 0;       // 0: nothing was said
   uint16_t port_pool = 0xffff;
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;
   uint16_t full_unread = 0;  // failed(full) events that the application has not gone past yet
-  uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's
   uint8_t keepalive_sent = 0;
+  bool no_reports = false;   // no `slow` events
+  uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's
   uint8_t syn_sent_count = 0;
   uint8_t timeouts = 0;      // in a row, without an ACK of new data
   Event::Reason reason = Event::no_reason;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/timeouts.h"
 
+#include "tcp/icmp_error.h"
 #include "tcp/loss.h"
+#include "tcp/path_mtu.h"
 #include "tcp/rtt.h"
 #include "tcp/send_queue.h"
 #include "tcp/user_calls.h"
@@ -11,20 +13,21 @@ namespace {
 
 TimeoutOutcome gone(Tcb& tcb, Event::Reason reason) {
   tcb.reason = reason;
-  return {Fate::gone, false};
+  return {Fate::gone, false, 0};
 }
 
 // One more timeout in a row. At R1 the next hop is doubted and the application told (RFC9293-MUST-20, RFC9293-SHLD-9).
 TimeoutOutcome at_r1(Context& cx, Tcb& tcb) {
   if (tcb.timeouts < 255) ++tcb.timeouts;
   bool now = tcb.timeouts == cx.params.r1;
-  if (now) cx.tell(tcb, pend_slow);
-  return {Fate::keep, now};
+  if (now) cx.report(tcb);
+  return {Fate::keep, now, 0};
 }
 
 // SYN or, after a simultaneous open, SYN,ACK (RFC9293-MUST-22).
 TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
-  if (tcb.syn_sent_count > cx.params.syn_retries || cx.now >= tcb.first_timeout) return gone(tcb, Event::timed_out);  // RFC9293-MUST-23
+  if (tcb.syn_sent_count > cx.params.syn_retries || cx.now >= tcb.first_timeout)
+    return gone(tcb, timeout_reason(tcb));  // RFC9293-MUST-23
   ++tcb.backoff;
   tcb.set(send_syn);
   cx.stop_timer(tcb);
@@ -33,14 +36,14 @@ TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
 }
 
 bool past_r2(const Context& cx, const Tcb& tcb) {
-  Duration r2 = tcb.r2.ns != 0 ? tcb.r2 : cx.params.r2;  // RFC9293-MUST-21
+  Duration r2 = tcb.r2_s != 0 ? seconds(tcb.r2_s) : cx.params.r2;  // RFC9293-MUST-21
   return tcb.first_timeout.ns != 0 && cx.now - tcb.first_timeout >= r2;
 }
 
 // The peer's window is closed: probe it, with intervals that grow (RFC9293-SHLD-30), for as long as it answers
 // (RFC9293-MUST-37).
 TimeoutOutcome persist_timeout(Context& cx, Tcb& tcb) {
-  if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);
+  if (past_r2(cx, tcb)) return gone(tcb, timeout_reason(tcb));
   if (tcb.first_timeout.ns == 0) tcb.first_timeout = cx.now;
   tcb.set(probe_due);
   if (tcb.backoff < 16) ++tcb.backoff;
@@ -67,11 +70,14 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
     return persist_timeout(cx, tcb);
   }
   if (tcb.timeouts == 0) tcb.first_timeout = cx.now - current_rto(tcb, cx.params);
-  if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);  // RFC9293-MUST-20
+  if (past_r2(cx, tcb)) return gone(tcb, timeout_reason(tcb));  // RFC9293-MUST-20
+  uint16_t path_mtu = too_big_after_timeout(cx, tcb);
   loss_timeout(cx, tcb);
   if (tcb.backoff < 255) ++tcb.backoff;  // RFC6298-5.5
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.6
-  return at_r1(cx, tcb);
+  TimeoutOutcome outcome = at_r1(cx, tcb);
+  outcome.path_mtu = path_mtu;
+  return outcome;
 }
 
 // RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MAY-5, -MUST-26).
@@ -129,9 +135,11 @@ TimeoutOutcome timeout(Context& cx, Tcb& tcb) {
   if (outcome.fate == Fate::keep && tcb.keepalive_at <= cx.now && tcb.is(keepalive_on))
     outcome = keepalive_timeout(cx, tcb);
   if (outcome.fate == Fate::keep && tcb.life_at <= cx.now) outcome = gone(tcb, Event::timed_out);
+  if (tcb.path_mtu != 0 && cx.now.s() >= tcb.path_until_s) path_mtu_timeout(cx, tcb);
   if (outcome.fate != Fate::keep) return outcome;
   Instant next = std::min({tcb.timer_at, tcb.life_at, tcb.is(in_ack_queue) ? Instant::never() : tcb.ack_at});
   if (tcb.is(keepalive_on)) next = std::min(next, tcb.keepalive_at);
+  if (tcb.path_mtu != 0) next = std::min(next, Instant{} + seconds(tcb.path_until_s));
   // A delayed ACK that the queue will not look at in time (see delayed_ack_timeout) is the wheel's.
   if (tcb.ack_at != Instant::never()) next = std::min(next, tcb.ack_at);
   if (next != Instant::never()) cx.arm(tcb, next);

@@ -10,6 +10,7 @@ namespace millrace::tcp {
 struct TimeoutOutcome {
   Fate fate = Fate::keep;
   bool advise_neighbor = false;  // R1: the way to the peer may be dead (RFC9293-MUST-20)
+  uint16_t path_mtu = 0;         // of the destination, if it has turned out to be less
 };
 
 // Does whatever is due at cx.now and arms the wheel for the next deadline.

@@ -111,6 +111,7 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       return true;
     case Setting::immediate_ack: mark(immediate_ack); return true;
     case Setting::report_sent: mark(report_sent); return true;
+    case Setting::no_reports: tcb.no_reports = value != 0; return true;
     case Setting::keepalive:
       if (value > 1'000'000) return false;
       mark(keepalive_on);
@@ -126,7 +127,7 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       return true;
     case Setting::user_timeout_s:
       if (value == 0 || value > 1'000'000) return false;
-      tcb.r2 = seconds(value);
+      tcb.r2_s = static_cast<uint32_t>(value);
       return true;
     case Setting::send_limit:
       if (value == 0 || value > (1u << 30)) return false;
@@ -141,11 +142,12 @@ void apply_options(Context& cx, Tcb& tcb, const Options& options) {
   if (options.immediate_ack || cx.params.immediate_ack) tcb.set(immediate_ack);
   if (options.report_sent) tcb.set(report_sent);
   if (options.keepalive) tcb.set(keepalive_on);
+  tcb.no_reports = options.no_reports;
   tcb.quick_acks = cx.params.quick_acks;
   tcb.congestion = options.congestion;
   tcb.ttl = options.ttl != 0 ? options.ttl : cx.params.ttl;
   tcb.tos = static_cast<uint8_t>(options.dscp << 2);  // RFC9293-MUST-48
-  tcb.r2 = seconds(options.user_timeout_s);
+  tcb.r2_s = options.user_timeout_s;
   tcb.send_limit = options.send_limit != 0 ? options.send_limit : cx.params.send_limit;
   ReceiveBuffer buffer = receive_buffer_of(cx.params, options);
   tcb.receive_buffer = buffer.first;

@@ -12,7 +12,7 @@
 namespace millrace::wire {
 namespace {
 
-constexpr uint32_t eth_length = 14, ip_length = 20, tcp_length = 20, icmp_length = 8, arp_length = 28;
+constexpr uint32_t eth_length = 14, ip_length = 20, tcp_length = 20, arp_length = 28;
 constexpr uint16_t type_ipv4 = 0x0800, type_arp = 0x0806;
 constexpr uint8_t proto_icmp = 1, proto_tcp = 6;
 constexpr uint32_t prefetch_ahead = 4;
@@ -237,13 +237,6 @@ bool parse_arp(std::span<const uint8_t> bytes, ArpPacket& out) {
   out.sender_mac = mac_at(arp + 8);
   out.sender = {load_be32(arp + 14)};
   out.target = {load_be32(arp + 24)};
-  return true;
-}
-
-bool parse_icmp(std::span<const uint8_t> bytes, IcmpMessage& out) {
-  if (bytes.size() < icmp_length || !is_valid_sum(sum_bytes(bytes.data(), bytes.size()))) return false;
-  out.type = bytes[0];
-  out.code = bytes[1];
   return true;
 }
 

@@ -68,11 +68,4 @@ struct ArpPacket {
 // False: not an Ethernet/IPv4 ARP request or reply, or too short.
 bool parse_arp(std::span<const uint8_t> bytes, ArpPacket& out);
 
-struct IcmpMessage {
-  uint8_t type;
-  uint8_t code;
-};
-// False: too short or a bad checksum.
-bool parse_icmp(std::span<const uint8_t> bytes, IcmpMessage& out);
-
 }  // namespace millrace::wire

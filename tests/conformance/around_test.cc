@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Around TCP: ARP, ICMP echo, what IPv4 lets through, the route.
+// Around TCP: ARP, what IPv4 lets through, the route.
 #include "tests/conformance/harness.h"
 
 namespace millrace::conformance {
@@ -197,117 +197,6 @@ TEST(Arp, MalformedPacketsAreDropped) {
   net.frames({encode_arp(true, everybody, mac(7), Net::own, Net::own)});
   EXPECT_TRUE(net.arp.empty());
   EXPECT_EQ(net.counter(Count::drop_arp), 7u);
-}
-
-// --- ICMP ---
-
-struct Icmp : testing::Test {
-  Icmp() {
-    ip.to = Net::own_mac;
-    ip.from = net.peer.mac;
-    ip.source = net.peer.ip;
-    ip.destination = Net::own;
-    ip.protocol = 1;
-  }
-  // What a router says of a segment of ours: its IP header and its first eight bytes come back.
-  Bytes error_about(const Sent& ours, uint8_t type, uint8_t code) {
-    IpHeader header;
-    header.source = ours.source;
-    header.destination = ours.destination;
-    Bytes quoted = encode_tcp(header, ours.source_port, ours.destination_port, ours.seg, *ours.seg.bytes);
-    std::string rest(4, '\0');
-    rest.append(quoted.begin() + 14, quoted.begin() + 14 + 28);
-    return encode_ip(ip, encode_icmp(type, code, rest));
-  }
-  void soft_errors_about(const Sent& ours) {
-    for (uint8_t code : {0, 1, 5}) net.frames({error_about(ours, 3, code)});  // network, host, source route
-    for (uint8_t code : {0, 1}) net.frames({error_about(ours, 11, code)});    // time exceeded
-    net.frames({error_about(ours, 12, 0)});                                   // parameter problem
-  }
-  Net net;
-  IpHeader ip;
-};
-
-// RFC9293-MUST-56
-TEST_F(Icmp, SoftErrorsDoNotAbortAConnection) {
-  net.established_passive();
-  net.send(100);
-  ASSERT_EQ(net.sent.size(), 1u);
-  soft_errors_about(net.sent[0]);
-  net.expect(P(1, 1, 100));
-  EXPECT_EQ(net.state(), State::established);
-  net.in(A(1, 101));
-  net.send(10);
-  net.expect(P(101, 1, 10));
-}
-
-// RFC9293-MUST-56
-TEST_F(Icmp, SoftErrorsDoNotAbortAnOpen) {
-  net.peer.port = 80;
-  net.connect();
-  ASSERT_EQ(net.sent.size(), 1u);
-  soft_errors_about(net.sent[0]);
-  net.drop_sent();
-  EXPECT_EQ(net.state(), State::syn_sent);
-  net.in(SA(0, 1).mss(1460));
-  net.expect(A(1, 1));
-  net.expect_event(Event::connected);
-}
-
-// RFC1122-3.2.2.6a
-TEST_F(Icmp, EchoReturnsAllOfTheData) {
-  for (uint32_t n : {0u, 1u, 56u, 57u, 1472u}) {
-    std::string rest = "\x12\x34\x56\x78" + stream(0, n);
-    net.frames({encode_ip(ip, encode_icmp(8, 0, rest))});
-    ASSERT_EQ(net.sent.size(), 1u);
-    Sent reply = net.sent[0];
-    net.drop_sent();
-    EXPECT_EQ(reply.kind, Sent::icmp);
-    EXPECT_EQ(reply.source, Net::own);
-    EXPECT_EQ(reply.destination, net.peer.ip);
-    EXPECT_EQ(reply.to, net.peer.mac);
-    EXPECT_EQ(reply.icmp_message.substr(0, 2), std::string(2, '\0'));
-    EXPECT_EQ(reply.icmp_message.substr(4), rest);
-  }
-}
-
-// RFC1122-3.2.2a
-TEST_F(Icmp, ABadChecksumIsDropped) {
-  net.frames({encode_ip(ip, encode_icmp(8, 0, "\x12\x34\x56\x78xyz", true))});
-  net.expect_none();
-  EXPECT_EQ(net.counter(Count::drop_icmp), 1u);
-}
-
-// RFC1122-3.2.2.6b
-TEST_F(Icmp, EchoToBroadcastOrMulticastIsIgnored) {
-  for (Ipv4Address to : {ipv4(10, 0, 0, 255), ipv4(255, 255, 255, 255), ipv4(224, 0, 0, 1)}) {
-    ip.destination = to;
-    ip.to = everybody;
-    net.frames({encode_ip(ip, encode_icmp(8, 0, "\x12\x34\x56\x78"))});
-  }
-  ip.destination = Net::own;
-  net.frames({encode_ip(ip, encode_icmp(8, 0, "\x12\x34\x56\x78"))});
-  net.expect_none();
-}
-
-// RFC1122-3.2.2a: unknown types, replies nobody asked for
-TEST_F(Icmp, OtherTypesAreDropped) {
-  for (uint8_t type : {0, 5, 9, 13, 42, 255})
-    net.frames({encode_ip(ip, encode_icmp(type, 0, "\x12\x34\x56\x78"))});
-  net.expect_none();
-}
-
-// RFC9293-MUST-55
-TEST_F(Icmp, SourceQuenchIsIgnored) {
-  net.established_passive();
-  net.send(100);
-  ASSERT_EQ(net.sent.size(), 1u);
-  Bytes quench = error_about(net.sent[0], 4, 0);
-  net.expect(P(1, 1, 100));
-  uint32_t cwnd = net.tcb().cwnd;
-  net.frames({quench});
-  EXPECT_EQ(net.tcb().cwnd, cwnd);
-  net.expect_none();
 }
 
 // --- IPv4 ---

@@ -98,6 +98,26 @@ void Net::frames(std::vector<Bytes> frames) {
   run(std::move(frames));
 }
 
+IpHeader Net::icmp_header() const {
+  IpHeader ip;
+  ip.to = own_mac;
+  ip.from = mac_of(config.gateway);
+  ip.source = config.gateway;
+  ip.destination = own;
+  ip.protocol = 1;
+  return ip;
+}
+
+void Net::icmp(const Sent& about, uint8_t type, uint8_t code, uint16_t mtu) {
+  frames({encode_icmp_error(icmp_header(), about, type, code, mtu)});
+}
+
+std::vector<std::pair<uint32_t, uint32_t>> Net::take_sent() {
+  std::vector<std::pair<uint32_t, uint32_t>> list;
+  for (const Sent& s : std::exchange(sent, {})) list.emplace_back(s.seg.seq - own_iss(), s.seg.length);
+  return list;
+}
+
 Seg Net::offer(Seg s) const {
   s.mss(peer.mss);
   if (peer.wscale >= 0) s.wscale(static_cast<uint8_t>(peer.wscale));

@@ -93,6 +93,11 @@ class Net {
   void expect_after(Duration wait, const Seg& seg, Where at = Where::here());
   void silent_for(Duration wait, Where at = Where::here());
   void drop_sent() { sent.clear(); }
+  // A router answers one of our segments with this error.
+  void icmp(const Sent& about, uint8_t type, uint8_t code, uint16_t mtu = 0);
+  IpHeader icmp_header() const;
+  // (SEQ, length) of all that was sent and not expected; expected herewith.
+  std::vector<std::pair<uint32_t, uint32_t>> take_sent();
   std::deque<Sent> sent;  // not yet expected
   std::deque<Sent> arp;   // ARP packets, in a list of their own
 

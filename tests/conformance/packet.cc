@@ -189,6 +189,17 @@ Bytes encode_icmp(uint8_t type, uint8_t code, const std::string& rest, bool bad_
   return b;
 }
 
+Bytes encode_icmp_error(const IpHeader& ip, const Sent& about, uint8_t type, uint8_t code, uint16_t mtu, size_t quoted) {
+  IpHeader header;
+  header.source = about.source;
+  header.destination = about.destination;
+  Bytes ours = encode_tcp(header, about.source_port, about.destination_port, about.seg, *about.seg.bytes);
+  std::string rest(2, '\0');
+  rest += {static_cast<char>(mtu >> 8), static_cast<char>(mtu)};
+  rest.append(ours.begin() + 14, ours.begin() + static_cast<ptrdiff_t>(14 + std::min(quoted, ours.size() - 14)));
+  return encode_ip(ip, encode_icmp(type, code, rest));
+}
+
 Bytes encode_arp(bool request, const wire::Mac& to, const wire::Mac& sender_mac, Ipv4Address sender,
                  Ipv4Address target) {
   Bytes b;

@@ -130,6 +130,9 @@ Bytes encode_ip(const IpHeader& ip, const Bytes& payload);
 Bytes encode_tcp(const IpHeader& ip, uint16_t from, uint16_t to, const Seg& seg, const std::string& text,
                  bool bad_checksum = false);
 Bytes encode_icmp(uint8_t type, uint8_t code, const std::string& rest, bool bad_checksum = false);
+// What a router says of a segment of ours: `quoted` bytes of it, IP header included, come back. `mtu` is of the next hop.
+Bytes encode_icmp_error(const IpHeader& ip, const Sent& about, uint8_t type, uint8_t code, uint16_t mtu = 0,
+                        size_t quoted = 28);
 Bytes encode_arp(bool request, const wire::Mac& to, const wire::Mac& sender_mac, Ipv4Address sender,
                  Ipv4Address target);
 

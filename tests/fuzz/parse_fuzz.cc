@@ -3,6 +3,7 @@
 // and what it says of a segment lies within the frame, too. With clang: -fsanitize=fuzzer
 // -DMILLRACE_LIBFUZZER. Without, main() below runs a fixed number of seeded inputs: random ones, and valid
 // frames with a few bytes changed.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,7 @@
 
 #include "base/siphash.h"
 #include "wire/build.h"
+#include "wire/icmp.h"
 #include "wire/parse.h"
 
 namespace {
@@ -21,6 +23,7 @@ using namespace millrace::wire;
 constexpr Mac own_mac{{2, 0, 0, 0, 0, 1}}, peer_mac{{2, 0, 0, 0, 0, 2}};
 constexpr LocalAddresses local{ipv4(10, 0, 0, 1), 1, 24};
 constexpr size_t headroom = 16;
+unsigned long long errors_taken = 0;
 
 void check(bool condition, const char* what) {
   if (condition) return;
@@ -46,10 +49,18 @@ void check_other(const OtherFrame& other, const Frame& frame) {
   const std::span<const uint8_t> bytes{frame.data + other.offset, other.length};
   ArpPacket arp;
   IcmpMessage icmp;
-  if (other.kind == Other::arp)
+  IcmpError error;
+  if (other.kind == Other::arp) {
     static_cast<void>(parse_arp(bytes, arp));
-  else
-    static_cast<void>(parse_icmp(bytes, icmp));
+    return;
+  }
+  const bool is_message = parse_icmp(bytes, icmp);
+  if (!is_icmp_error(bytes)) return;
+  const Count verdict = parse_icmp_error(bytes, other.destination, error);
+  check(verdict == Count::count_ || verdict == Count::drop_icmp || verdict == Count::drop_icmp_quote, "ICMP verdict");
+  check(verdict != Count::count_ || (is_message && error.type == icmp.type && local.contains(error.key.local)),
+        "ICMP error");
+  errors_taken += verdict == Count::count_;
 }
 
 }  // namespace
@@ -95,6 +106,38 @@ std::vector<uint8_t> valid_frame(Random& random) {
   return out;
 }
 
+uint16_t sum_of(const uint8_t* at, size_t length) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < length; ++i) sum += i % 2 == 0 ? uint32_t{at[i]} << 8 : at[i];
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(~sum);
+}
+
+// An ICMP error that quotes `quoted`, a frame of ours, or what became of it; with the right checksum mostly.
+std::vector<uint8_t> error_about(const std::vector<uint8_t>& quoted, Random& random) {
+  constexpr uint8_t types[] = {3, 3, 3, 11, 12, 4};
+  std::vector<uint8_t> out(42);
+  TxSegment outer;
+  outer.kind = TxSegment::icmp_echo_reply;
+  outer.destination = own_mac;
+  outer.local = ipv4(10, 0, 0, 254);
+  outer.remote = local.first;
+  const size_t length = quoted.size() < 14 ? 0 : std::min<size_t>(quoted.size() - 14, random.below(80));
+  outer.text_len = static_cast<uint16_t>(4 + length);
+  std::vector<uint8_t> header(max_header);
+  build_header(outer, {}, {}, peer_mac, {}, header.data());
+  std::copy_n(header.begin(), 34, out.begin());
+  out[34] = types[random.below(6)];
+  out[35] = static_cast<uint8_t>(random.below(18));
+  out[40] = static_cast<uint8_t>(random.next());
+  out[41] = static_cast<uint8_t>(random.next());
+  if (length != 0) out.insert(out.end(), quoted.begin() + 14, quoted.begin() + 14 + static_cast<ptrdiff_t>(length));
+  if (length > 16) std::copy_n(out.begin() + 30, 4, out.begin() + 54);  // who has sent it is who gets the error
+  const uint16_t sum = sum_of(out.data() + 34, out.size() - 34);
+  if (random.below(8) != 0) out[36] = static_cast<uint8_t>(sum >> 8), out[37] = static_cast<uint8_t>(sum);
+  return out;
+}
+
 // A few bytes changed, most of them where the headers are; sometimes cut or longer.
 void mutate(std::vector<uint8_t>& frame, Random& random) {
   for (uint32_t n = random.below(6); n != 0; --n) {
@@ -125,10 +168,12 @@ int main(int argc, char** argv) {
     } else {
       frame = valid_frame(random);
       mutate(frame, random);
+      if (random.below(4) == 0) frame = error_about(frame, random);
     }
     LLVMFuzzerTestOneInput(frame.data(), frame.size());
   }
-  std::printf("%llu inputs\n", inputs);
+  std::printf("%llu inputs, %llu ICMP errors taken\n", inputs, errors_taken);
+  check(inputs < 10000 || errors_taken > inputs / 200, "hardly an ICMP error was taken");
   return 0;
 }
 

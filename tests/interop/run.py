@@ -22,11 +22,12 @@ from pathlib import Path
 import cases_data  # noqa: F401  (each fills the list)
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
+import cases_icmp  # noqa: F401
 import cases_link  # noqa: F401
 import cases_network  # noqa: F401
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network
-from world import KERNEL, World
+from world import CALL_BACK, ECHO, KERNEL, World
 
 counts = {"ok": 0, "FAIL": 0, "skip": 0}
 
@@ -98,7 +99,9 @@ def judge_capture(path):
         # Receivers add it up to the same. Millrace's own frames have no such excuse.
         if source == KERNEL and states[0] == "0" and found == "0xffff" and int(right or "1", 16) == 0:
             states[0] = "1"
-        judged = ",".join(states).split(",")  # an ICMP error quotes a header, which has a state too
+        if states[3]:
+            states[0] = ""  # of what an ICMP error quotes, and cuts short
+        judged = ",".join(states).split(",")  # the quoted IP header has a state, too
         if malformed or "0" in judged:  # 0 is bad, 1 good
             return "FAIL", f"frame {number}: TCP, IP, UDP, ICMP: {states} (TCP {found}, not {right}) {malformed}"
         verified += judged.count("1") >= 2  # that of IP, and of what is in it
@@ -113,8 +116,9 @@ def why_not_here(build):
     for tool in ("ip", "ss", "nc", "ethtool", "iptables", "tcpdump", "tshark"):
         if shutil.which(tool) is None:
             return f"no {tool} here: config/setup.sh --tests"
-    if not (Path(build) / "apps/millrace-echo").exists():
-        return f"no apps/millrace-echo in {build}"
+    for program in (ECHO, CALL_BACK):
+        if not (Path(build) / program).exists():
+            return f"no {program} in {build}"
     return ""
 
 

@@ -19,6 +19,7 @@ from capture import frames_of, receive_frame, start_capture
 from system import Failure, demand, die_with_parent, sh, wait_for_output
 
 KERNEL, MILLRACE, PORT, TAP = "10.9.0.1", "10.9.0.2", 7, "mr0"
+ECHO, CALL_BACK = "apps/millrace-echo", "tests/interop/call-back"  # in the build directory
 END_LIMIT = 2.5  # seconds from Ctrl-C to the end of the program
 
 class World:
@@ -32,17 +33,22 @@ class World:
 
     @property
     def program(self):
-        return str(self.build / "apps/millrace-echo")
+        return str(self.build / ECHO)
 
     def echo(self, *flags, capture=True, only_millrace=False):
         """A capture has to show something: not for a case in which nothing is sent."""
         return Echo(self, flags, capture, only_millrace)
 
+    def call_back(self, *flags):
+        """Another program in the place of millrace-echo: it connects to who connects."""
+        return Echo(self, flags, True, False, str(self.build / CALL_BACK))
+
 
 class Echo:
     """A running millrace-echo; the kernel's side of its tap has its address. Its end is part of every case."""
 
-    def __init__(self, world, flags, capture, only_millrace):
+    def __init__(self, world, flags, capture, only_millrace, program=None):
+        self.program = program or world.program
         self.world, self.flags, self.capture, self.only_millrace = world, list(flags), capture, only_millrace
         self.process = self.capturing = self.interrupted = None
         self.output = ""
@@ -69,7 +75,7 @@ class Echo:
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.world.program, "--device", f"net_tap0,iface={TAP}", "--address", f"{MILLRACE}/24", "--lcore",
+            [self.program, "--device", f"net_tap0,iface={TAP}", "--address", f"{MILLRACE}/24", "--lcore",
              str(self.cpu), *self.flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         os.set_blocking(self.process.stdout.fileno(), False)

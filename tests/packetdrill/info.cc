@@ -68,7 +68,7 @@ void fill(const stack::Stack& stack, const tcp::Tcb& tcb, ::tcp_info& info) {
   info.tcpi_snd_ssthresh = tcb.ssthresh >= 0x7fffffff ? 0x7fffffff : tcb.ssthresh / tcb.mss;
   info.tcpi_snd_cwnd = tcb.cwnd / tcb.mss;
   info.tcpi_advmss = stack.cx.own_mss;
-  info.tcpi_pmtu = stack.config.mtu;
+  info.tcpi_pmtu = tcb.path_mtu != 0 ? tcb.path_mtu : stack.config.mtu;
   info.tcpi_reordering = 3;
   info.tcpi_min_rtt = tcb.min_rtt != 0 ? tcb.min_rtt : ~0u;
   info.tcpi_notsent_bytes = wire::before(tcb.snd.nxt, tcb.end) ? wire::distance(tcb.snd.nxt, tcb.end) : 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One direction of a wire: frames as bytes, each with the time at which it arrives. Loss, duplication, reordering and
-// corruption happen here.
+// corruption happen here; a router (router.h) may stand in it.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,23 @@
 #include <vector>
 
 #include "tests/sim/plan.h"
+#include "tests/sim/router.h"
 
 namespace millrace::sim {
 
 class Link {
  public:
-  Link(const Plan& plan, uint64_t salt) : plan_(plan), random_(plan.seed ^ salt) {}
+  Link(const Plan& plan, uint64_t salt) : plan_(plan), random_(plan.seed ^ salt), router_(plan, salt) {}
+  Link* back = nullptr;  // the other direction: where errors about what is sent here go
 
   void send(std::vector<uint8_t> bytes, Instant now, bool faulty) {
+    if (auto error = router_.refuses(bytes, now); !error.empty()) {
+      bool lost = faulty && random_.below(1000) < plan_.faults.loss;
+      if (!lost) back->in_flight_.emplace(now + plan_.delay, std::move(error));
+      return;
+    }
+    if (faulty)
+      if (auto error = router_.forges(bytes); !error.empty()) back->in_flight_.emplace(now + plan_.delay, std::move(error));
     auto hit = [&](uint32_t per_mille) { return faulty && random_.below(1000) < per_mille; };
     if (hit(plan_.faults.loss)) return;
     // Only what checksums protect: on a real wire the frame check sequence guards the rest.
@@ -40,6 +49,7 @@ class Link {
  private:
   const Plan& plan_;
   Random random_;
+  Router router_;
   std::multimap<Instant, std::vector<uint8_t>> in_flight_;
 };
 

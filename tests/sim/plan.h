@@ -15,6 +15,7 @@ struct Faults {
   uint32_t duplication = 0;
   uint32_t reordering = 0;
   uint32_t corruption = 0;
+  uint32_t forged = 0;       // ICMP errors about frames that meet nothing
   Duration jitter{};         // up to this much more delay, for a frame that is reordered
 };
 
@@ -42,6 +43,9 @@ struct Plan {
   Duration faults_end;
   uint32_t time_wait;        // records
   bool cookies;              // each SYN is answered with one
+  uint16_t path_mtu;         // of the way between the hosts, with ICMP errors for what is longer; 0: the hosts' own
+  Duration narrow_after;     // ... from then on
+  bool old_router;           // its errors do not say what would fit
   uint64_t first_ns;         // where the clock starts: also near where 32-bit numbers wrap
 
   static Plan draw(uint64_t seed);
@@ -87,6 +91,10 @@ inline Plan Plan::draw(uint64_t seed) {
   // last ACK of the handshake is lost, and takes one that comes after the connection's end for a new client's.
   bool loses = p.faults.loss + p.faults.duplication + p.faults.reordering + p.faults.corruption > 0;
   p.cookies = !loses && p.packets[0] == 4000 && p.packets[1] == 4000 && one_in(2);
+  if (one_in(4) && !p.cookies) p.path_mtu = static_cast<uint16_t>(560 + r.below(940));
+  if (one_in(2)) p.narrow_after = microseconds(r.below(2'000'000));
+  p.old_router = one_in(4);
+  if (one_in(4)) p.faults.forged = r.below(200);
   return p;
 }
 

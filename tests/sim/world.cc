@@ -56,6 +56,8 @@ Result run_world(uint64_t seed, uint64_t until, bool trace) {
   Host client{plan, 0, start}, server{plan, 1, start};
   Peer client_app{plan, registry, true}, server_app{plan, registry, false};
   Link to_server{plan, 1}, to_client{plan, 2};
+  to_server.back = &to_client;
+  to_client.back = &to_server;
   Result result;
   try {
     for (;; ++result.turns) {

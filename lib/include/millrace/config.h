@@ -35,6 +35,7 @@ struct Config {
   Duration time_wait = seconds(60);    // 2MSL
   Duration delayed_ack = milliseconds(40);
   uint8_t syn_retries = 7;
+  bool unreachable_ends_open = true;   // ICMP unreachable ends a connect at once, as in Linux (RFC 5461); else it is told
   bool hardware_checksums = true;      // use the NIC's where it has them
   uint64_t seed = 0;                   // 0: from the system's random source
   std::vector<std::string> eal;        // EAL options of the user's own; empty: chosen

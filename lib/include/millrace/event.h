@@ -22,14 +22,20 @@ struct Event {
     peer_closed,  // the peer has sent FIN: no text will follow; sending is still possible
     urgent,       // there is urgent data up to `length` bytes ahead of what was delivered (RFC 9293 3.8.5)
     writable,     // after failed(full): there is room again. Until then every send is refused, so that none overtakes
-    slow,         // R1 was reached: the peer does not answer (RFC9293-SHLD-9, -MUST-47); going on
-    closed,       // the connection is gone; `reason` says why
+    slow,         // the peer does not answer (RFC9293-SHLD-9, -MUST-47); going on. `reason` is no_reason when R1 was
+                  // reached, `unreachable` when ICMP says why (RFC9293-SHLD-25): `length` is its type << 8 | code.
+                  // Not with Options::no_reports
+    closed,       // the connection is gone; `reason` says why. `length` is 0, or of what ICMP said as with `slow`
     failed,       // a request could not be; `reason` says why; a buffer in it is the application's again
   };
   enum Reason : uint8_t {
     no_reason,
     // of `closed` (RFC9293-MUST-12: a normal end and an abort can be told apart)
-    finished, reset, refused, timed_out, unreachable, aborted,
+    finished, reset,
+    refused,            // nobody listens there: RST, or ICMP port unreachable before the connection was up
+    timed_out,          // no answer, and nobody says why
+    unreachable,        // no answer, and ARP or ICMP say why
+    aborted,
     // of `failed`
     in_use,             // another listener has this address and port
     full,               // send_limit, or no place to hold the data

@@ -28,6 +28,7 @@ enum class Setting : uint8_t {
   dscp,            // 0 to 63
   user_timeout_s,  // R2 in seconds
   send_limit,      // bytes
+  no_reports,      // 0 or 1: no `slow` events (RFC9293-SHLD-20)
 };
 
 struct SetArguments {

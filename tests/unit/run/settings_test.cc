@@ -95,5 +95,12 @@ TEST(Settings, time_wait_is_twice_the_msl) {
   EXPECT_EQ(core.max_time_wait, 1024u);
 }
 
+TEST(Settings, whether_unreachable_ends_an_open_is_the_users_choice) {
+  Config config;
+  EXPECT_TRUE(stack_config(config, nic::Port{}).tcp.unreachable_ends_open);
+  config.unreachable_ends_open = false;
+  EXPECT_FALSE(stack_config(config, nic::Port{}).tcp.unreachable_ends_open);
+}
+
 }  // namespace
 }  // namespace millrace::run

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "frames.h"
+#include "wire/icmp.h"
 #include "wire/options.h"
 
 namespace millrace::wire {
