@@ -110,7 +110,7 @@ uint32_t emit_text(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq
 
 // When an active open is given up, however many SYNs are left: the user timeout (RFC9293-MUST-21), or the stack's.
 Instant syn_end(const Context& cx, const Tcb& tcb) {
-  Duration limit = tcb.r2.ns != 0 ? tcb.r2 : cx.params.syn_limit;
+  Duration limit = tcb.r2_s != 0 ? seconds(tcb.r2_s) : cx.params.syn_limit;
   return limit.ns != 0 ? cx.now + limit : Instant::never();
 }
 
