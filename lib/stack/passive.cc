@@ -96,6 +96,7 @@ Tcb* establish_passive(Stack& s, const HalfOpen& record, Listener& listener) {
     return nullptr;
   }
   ++listener.untold;
+  ++listener.accepted;
   tcb->listener = record.listener;
   tcb->iss = record.iss;
   tcb->snd.una = tcb->snd.nxt = tcb->snd.max = tcb->end = record.iss + 1;

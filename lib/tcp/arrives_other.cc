@@ -132,6 +132,7 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     challenge_ack(cx, tcb);
     return false;
   }
+  tcb.acked_at = cx.now;
   // RFC7323-4.3, -5.3R3. Only now: a forged TSval with no idea of our numbers must not shut the peer's own out.
   take_timestamp(cx, tcb, seg);
   uint32_t wnd_before = tcb.snd.wnd;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/output.h"
 
+#include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/flight.h"
 #include "tcp/loss.h"
@@ -71,6 +72,7 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
     if (n > 0) tx.options |= wire::opt_sack;
   }
   cx.count(Count::segments_sent);
+  ++tcb.segments_out;
   return tx;
 }
 
@@ -104,6 +106,7 @@ uint32_t emit_text(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq
   }
   if (tcb.is(urgent_send)) mark_urgent(tcb, tx);
   cx.count(Count::bytes_sent, named);
+  tcb.text_segments_out += named != 0;
   return named + (fin ? 1 : 0);
 }
 
@@ -133,10 +136,12 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   tcb.snd.nxt = tcb.iss + 1;
   tcb.snd.max = tcb.snd.nxt;
   tcb.first.sent_at = cx.now;
-  if (tcb.syn_sent_count++ > 0) cx.count(Count::retransmitted);
+  if (tcb.syn_sent_count++ > 0)
+    count_resent(cx, tcb, 0);
+  else
+    tcb.first_timeout = cx.now;
   Duration wait = current_rto(tcb, cx.params);
   if (tcb.r2.ns != 0) {  // the application's own limit holds for the handshake, too
-    if (tcb.first_timeout.ns == 0) tcb.first_timeout = cx.now;
     Instant end = tcb.first_timeout + tcb.r2;
     wait = std::min(wait, end > cx.now ? end - cx.now : Duration{});
   }
@@ -229,6 +234,21 @@ Decision decide(const Tcb& tcb, bool cut) {
   return d;
 }
 
+// What does sending wait for now?
+Limit why_waiting(const Tcb& tcb) {
+  uint32_t unsent = tcb.unsent();
+  if (unsent == 0) {
+    if (!in_flight(tcb)) return Limit::idle;
+    return tcb.is(was_full) ? Limit::send_buffer : Limit::application;
+  }
+  uint32_t flight = tcb.flight();
+  uint32_t window = tcb.snd.wnd > flight ? tcb.snd.wnd - flight : 0;
+  uint32_t congestion = allowance(tcb);
+  uint32_t wanted = std::min<uint32_t>(unsent, tcb.mss);
+  if (window < wanted && window <= congestion) return Limit::receiver;
+  return congestion < wanted ? Limit::congestion : Limit::application;
+}
+
 // After sending: which timer waits for the answer?
 void set_timer(Context& cx, Tcb& tcb, bool new_text) {
   if (in_flight(tcb)) {
@@ -268,7 +288,7 @@ uint32_t emit_new(Context& cx, Tcb& tcb, Emission& out, const Decision& d) {
   uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
   if (groups) mark_group(cx, tcb, out, seq + used);
   if (tcb.ecn != 0 && !before(seq, tcb.snd.max) && d.len > 0) mark_ecn(tcb, *(out.segments->end() - 1));
-  if (before(seq, tcb.snd.max)) cx.count(Count::retransmitted);
+  if (before(seq, tcb.snd.max)) count_resent(cx, tcb, std::min(used, distance(seq, tcb.snd.max)));
   flight_sent(cx, tcb, seq, seq + used, node);
   tcb.snd.nxt += used;
   tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt);
@@ -292,11 +312,12 @@ void emit_tail_probe(Context& cx, Tcb& tcb, Emission& out) {
     Flight& f = last_segment(cx, tcb);
     uint32_t used = emit_again(cx, tcb, out, f.node, f.seq, f.end);
     flight_resent(cx, tcb, f, used);
-    cx.count(Count::retransmitted);
+    count_resent(cx, tcb, used);
   }
   tcb.probe.end = tcb.snd.nxt;
   tcb.set(probed | probe_outstanding);
   cx.count(Count::tail_loss_probes);
+  ++tcb.tally.tail_probes;
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC8985-7.3c
 }
 
@@ -365,6 +386,7 @@ bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
   // what is to be said of text that arrived twice.
   if (sent > 0 && tcb.out_head == no_index) tcb.acks_due = std::min(tcb.acks_due, tcb.duplicate_count);
   set_timer(cx, tcb, new_text);
+  if (done) set_limit(cx, tcb, why_waiting(tcb));  // else for a turn alone
   return done;
 }
 
@@ -407,7 +429,8 @@ bool output(Context& cx, Tcb& tcb, Emission& out) {
 }
 
 void emit_reset(Context& cx, Tcb& tcb, Emission& out) {
-  TxSegment& tx = push_segment(cx, tcb, out, wire::rst | wire::ack, tcb.snd.max);
+  // SND.NXT: the octet that probes a closed window was not taken, and that peer takes no RST but the expected one.
+  TxSegment& tx = push_segment(cx, tcb, out, wire::rst | wire::ack, tcb.snd.nxt);
   tx.wnd = 0;
   tx.flags = wire::rst | wire::ack;
   tx.options &= wire::opt_timestamps;

@@ -18,7 +18,7 @@ TimeoutOutcome gone(Tcb& tcb, Event::Reason reason) {
 TimeoutOutcome at_r1(Context& cx, Tcb& tcb) {
   if (tcb.timeouts < 255) ++tcb.timeouts;
   bool now = tcb.timeouts == cx.params.r1;
-  if (now) cx.tell(tcb, pend_slow);
+  if (now && !tcb.is(app_closed)) cx.tell(tcb, pend_slow);
   return {Fate::keep, now};
 }
 
@@ -72,6 +72,7 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
   if (tcb.timeouts == 0) tcb.first_timeout = cx.now - current_rto(tcb, cx.params);
   if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);  // RFC9293-MUST-20
   loss_timeout(cx, tcb);
+  ++tcb.tally.timeouts;
   if (tcb.backoff < 255) ++tcb.backoff;  // RFC6298-5.5
   wait_again(cx, tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.6
   return at_r1(cx, tcb);
@@ -79,21 +80,24 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
 
 // RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MAY-5, -MUST-26).
 TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
-  Instant quiet_since = tcb.last_received;
-  Duration idle = cx.keepalive_time(tcb);
-  if (tcb.keepalive_sent > 0) idle = idle + cx.keepalive_interval(tcb) * tcb.keepalive_sent;
-  if (tcb.snd.una != tcb.snd.max || cx.now < quiet_since + idle) {
-    tcb.keepalive_at = std::max(quiet_since + idle, cx.now + milliseconds(1));
-    if (tcb.snd.una != tcb.snd.max) tcb.keepalive_at = cx.now + cx.keepalive_interval(tcb);
+  Duration interval = cx.keepalive_interval(tcb);
+  if (tcb.snd.una != tcb.snd.max) {
+    tcb.keepalive_at = cx.now + interval;
     return {};
   }
-  // RFC9293-MUST-29; an R2 of the connection's own stands in the place of the count.
-  bool dead = tcb.r2.ns != 0 ? tcb.keepalive_sent > 0 && cx.now - quiet_since >= tcb.r2
-                             : tcb.keepalive_sent >= cx.keepalive_probes(tcb);
-  if (dead) return gone(tcb, Event::timed_out);
+  Instant due = tcb.acked_at + cx.keepalive_time(tcb) + interval * tcb.keepalive_sent;
+  Instant end = tcb.acked_at + tcb.r2;  // an R2 of the connection's own stands in the place of the count
+  bool has_end = tcb.r2.ns != 0 && tcb.keepalive_sent > 0;
+  if (has_end) due = std::min(due, end);
+  if (cx.now < due) {
+    tcb.keepalive_at = due;
+    return {};
+  }
+  bool dead = tcb.r2.ns != 0 ? has_end && cx.now >= end : tcb.keepalive_sent >= cx.keepalive_probes(tcb);
+  if (dead) return gone(tcb, Event::timed_out);  // RFC9293-MUST-29
   if (tcb.keepalive_sent < 255) ++tcb.keepalive_sent;
-  tcb.keepalive_at = cx.now + cx.keepalive_interval(tcb);
-  if (tcb.r2.ns != 0) tcb.keepalive_at = std::clamp(quiet_since + tcb.r2, cx.now + milliseconds(1), tcb.keepalive_at);
+  tcb.keepalive_at = cx.now + interval;
+  if (tcb.r2.ns != 0 && end > cx.now) tcb.keepalive_at = std::min(tcb.keepalive_at, end);
   tcb.set(keepalive_due);
   cx.want_output(tcb);
   return {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/user_calls.h"
 
+#include "tcp/accounts.h"
 #include "tcp/receive_window.h"
 #include "tcp/send_queue.h"
 
@@ -38,6 +39,7 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   bool beyond = own > 0 && (queued + bytes > tcb.send_limit || !cx.may_queue_own(own));
   if (tcb.is(was_full) || beyond) {
     tcb.set(was_full);
+    if (tcb.limit == Limit::application && tcb.unsent() == 0) set_limit(cx, tcb, Limit::send_buffer);
     return Event::full;
   }
   for (uint32_t i = 0; i < request.slice_count; ++i) {
@@ -68,6 +70,7 @@ void check_writable(Context& cx, Tcb& tcb) {
     return;
   }
   tcb.clear(was_full);
+  if (tcb.limit == Limit::send_buffer) set_limit(cx, tcb, Limit::application);
   cx.tell(tcb, pend_writable);
 }
 
@@ -121,7 +124,6 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       if (value > 1'000'000) return false;
       mark(keepalive_on);
       tcb.keepalive_s = static_cast<uint32_t>(value);
-      tcb.last_received = cx.now;
       tcb.keepalive_sent = 0;
       tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
       if (value != 0) cx.arm(tcb, tcb.keepalive_at);

@@ -38,7 +38,7 @@ struct SetArguments {
 };
 
 struct Request {
-  enum Kind : uint8_t { none, listen, unlisten, connect, send, recycle, shutdown, close, abort, set };
+  enum Kind : uint8_t { none, listen, unlisten, connect, send, recycle, shutdown, close, abort, set, diagnose };
   static constexpr uint32_t max_slices = 3;
 
   Kind kind = none;
