@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A connection's slot from OPEN to the last event, and the TIME-WAIT record that follows it.
+#include <new>
+
 #include "stack/internals.h"
 #include "tcp/flight.h"
 #include "tcp/reassembly.h"
@@ -17,7 +19,7 @@ Tcb* new_tcb(Stack& s, const wire::FlowKey& key, uint32_t tag, uint16_t neighbor
   Tcb& tcb = s.cx.tcbs[index];
   uint32_t generation = tcb.generation;
   uint32_t kept_marks = tcb.marks & tcp::in_ack_queue;  // the queue's entry outlives the slot's owner
-  tcb = Tcb{};
+  new (&tcb) Tcb{};
   tcb.generation = generation;
   tcb.marks = kept_marks;
   tcb.key = key;

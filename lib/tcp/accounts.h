@@ -15,6 +15,16 @@ inline void set_limit(Context& cx, Tcb& tcb, Limit to) {
   if (tcb.limit != to) change_limit(cx, tcb, to);
 }
 
+// The usual end of waiting: everything was acknowledged. (Its usual beginning: flight_sent.)
+inline void all_acked(Context& cx, Tcb& tcb) {
+  if (tcb.limit == Limit::application) {
+    tcb.busy += cx.now.ns;
+    tcb.limit = Limit::idle;
+  } else {
+    set_limit(cx, tcb, Limit::idle);
+  }
+}
+
 // After new text of more than a segment was acknowledged: one sample a round trip.
 void rate_ack(Context& cx, Tcb& tcb, const Delivered& told);
 

@@ -80,6 +80,10 @@ Flight& last_segment(Context& cx, Tcb& tcb) {
 void flight_sent(Context& cx, Tcb& tcb, Seq seq, Seq end, uint32_t node) {
   if (!in_flight(tcb)) {
     tcb.first = {seq, end, cx.now, no_index, node, Flight::flying, 1};
+    if (tcb.limit == Limit::idle) {  // as change_limit() does
+      tcb.limit = Limit::application;
+      tcb.busy -= cx.now.ns;
+    }
     return;
   }
   Flight& last = last_flight(cx, tcb);

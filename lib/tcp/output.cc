@@ -235,7 +235,7 @@ Decision decide(const Tcb& tcb, bool cut) {
 }
 
 // What does sending wait for now?
-Limit why_waiting(const Tcb& tcb) {
+[[gnu::noinline]] Limit why_waiting(const Tcb& tcb) {
   uint32_t unsent = tcb.unsent();
   if (unsent == 0) {
     if (!in_flight(tcb)) return Limit::idle;
@@ -386,7 +386,9 @@ bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
   // what is to be said of text that arrived twice.
   if (sent > 0 && tcb.out_head == no_index) tcb.acks_due = std::min(tcb.acks_due, tcb.duplicate_count);
   set_timer(cx, tcb, new_text);
-  if (done) set_limit(cx, tcb, why_waiting(tcb));  // else for a turn alone
+  // Nearly always there is nothing to note: all has left. Not done: it waits for the next turn alone.
+  if (tcb.snd.nxt != tcb.end || tcb.limit > Limit::application || tcb.is(fin_queued | was_full)) [[unlikely]]
+    if (done) set_limit(cx, tcb, why_waiting(tcb));
   return done;
 }
 

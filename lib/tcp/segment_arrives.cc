@@ -104,7 +104,7 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   if (tcb.unsent() > 0 || tcb.absent != tcb.sacked)
     cx.want_output(tcb);
   else if (ack == tcb.snd.max)
-    set_limit(cx, tcb, Limit::idle);
+    all_acked(cx, tcb);
 }
 
 namespace {
