@@ -20,12 +20,14 @@ void change_limit(Context& cx, Tcb& tcb, Limit to) {
 
 // The text in flight when a round began has arrived when it ends: what was delivered in between took the longer of the
 // time between the ACKs and the time between the sendings, so that ACKs that come squeezed together deceive nobody.
-void rate_ack(Context& cx, Tcb& tcb, const Delivered& told) {
+void rate_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t bytes) {
   auto& rate = tcb.rate;
   uint32_t now = static_cast<uint32_t>(cx.now.us());
   uint32_t sent_at = static_cast<uint32_t>(told.sent_at.us());
   uint32_t delivered = tcb.snd.una.value + tcb.sacked;
   bool short_of_text = tcb.unsent() == 0;
+  // A round whose end came with a little ACK unseen says nothing: there may have been a pause since.
+  if (!before(tcb.snd.una - bytes, rate.end)) rate.at = 0;
   if (rate.at != 0 && before(tcb.snd.una, rate.end)) {
     tcb.tally.short_of_text |= short_of_text;
     return;

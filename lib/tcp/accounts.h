@@ -15,7 +15,16 @@ inline void set_limit(Context& cx, Tcb& tcb, Limit to) {
   if (tcb.limit != to) change_limit(cx, tcb, to);
 }
 
-// The usual end of waiting: everything was acknowledged. (Its usual beginning: flight_sent.)
+// The usual beginning of being busy: all that was queued has left, into an empty flight.
+inline void all_sent(Context& cx, Tcb& tcb) {
+  if (tcb.limit == Limit::idle) {
+    tcb.busy -= cx.now.ns;
+    tcb.limit = Limit::application;
+  } else {
+    set_limit(cx, tcb, Limit::application);
+  }
+}
+// ... and its usual end.
 inline void all_acked(Context& cx, Tcb& tcb) {
   if (tcb.limit == Limit::application) {
     tcb.busy += cx.now.ns;
@@ -26,7 +35,7 @@ inline void all_acked(Context& cx, Tcb& tcb) {
 }
 
 // After new text of more than a segment was acknowledged: one sample a round trip.
-void rate_ack(Context& cx, Tcb& tcb, const Delivered& told);
+void rate_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t bytes);
 
 // A segment with so many bytes of the sequence space has left that had left before.
 inline void count_resent(Context& cx, Tcb& tcb, uint32_t bytes) {

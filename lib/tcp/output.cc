@@ -395,7 +395,7 @@ bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
 // What most requests and responses are: one segment of one slice, nothing in flight before it, nothing unusual. True: it
 // has left, as emit_texts() would have sent it.
 bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
-  constexpr uint32_t unusual = in_recovery | in_loss | resend_first | fin_queued | urgent_send;
+  constexpr uint32_t unusual = in_recovery | in_loss | resend_first | fin_queued | urgent_send | was_full;
   if (tcb.state != State::established || tcb.is(unusual) || tcb.ecn != 0 || cx.params.push_every > 1) return false;
   if (tcb.snd.una != tcb.snd.max || tcb.send_next == no_index) return false;
   if (tcb.out_head != no_index || tcb.duplicate_count > 0) return false;
@@ -410,7 +410,9 @@ bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
   tx.text_len = static_cast<uint16_t>(len);
   out.slices->push(node.slice);
   cx.count(Count::bytes_sent, len);
+  ++tcb.text_segments_out;
   tcb.first = {tcb.snd.nxt, tcb.end, cx.now, no_index, tcb.send_next, Flight::flying, 1};
+  all_sent(cx, tcb);
   tcb.snd.nxt = tcb.snd.max = tcb.end;
   tcb.send_next = no_index;
   tcb.acks_due = 0;

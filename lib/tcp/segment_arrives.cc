@@ -99,7 +99,7 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
     if (text > 0) cx.tell(tcb, pend_sent);
   }
   if (tcb.is(was_full)) check_writable(cx, tcb);
-  if (bytes > tcb.mss) rate_ack(cx, tcb, told);
+  if (bytes > tcb.mss) rate_ack(cx, tcb, told, bytes);
   if (tcb.ecn != 0 && seg.has(wire::ece)) tcb.tally.marked += bytes;
   if (tcb.unsent() > 0 || tcb.absent != tcb.sacked)
     cx.want_output(tcb);
@@ -164,10 +164,14 @@ static bool acks_one_flight(Context& cx, Tcb& tcb, Seq ack) {
     tcb.rtt.next = tcb.snd.nxt;
   }
   tcb.first.seq = ack;
+  note_una(tcb, tcb.snd.una, ack);
   tcb.snd.una = ack;
   drop_acknowledged(cx, tcb, ack);
   cx.stop_timer(tcb);  // RFC6298-5.2
-  if (tcb.unsent() > 0) cx.want_output(tcb);
+  if (tcb.unsent() > 0)
+    cx.want_output(tcb);
+  else
+    all_acked(cx, tcb);
   return true;
 }
 

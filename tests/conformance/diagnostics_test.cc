@@ -304,6 +304,22 @@ TEST_F(Told, TheDeliveryRateOfARoundTrip) {
   EXPECT_FALSE(t.rate_app_limited);
 }
 
+// A pause is no slow delivery.
+TEST_F(Told, ADeliveryRateIsNotOfAPause) {
+  net.send(11 * mss());
+  net.drop_sent();
+  net.advance(milliseconds(100));
+  net.in(ack(5));  // a round begins
+  net.drop_sent();
+  net.in(ack(10));
+  net.in(ack(11));  // ... and the next one ends with a single segment
+  net.advance(seconds(10));
+  send_segments(5);
+  net.advance(milliseconds(100));
+  net.in(ack(14));
+  EXPECT_LT(d().rate_interval, seconds(1));
+}
+
 TEST_F(Told, ADeliveryRateForWantOfText) {
   send_segments(10);
   net.advance(milliseconds(100));
