@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Names of events, reasons and requests, for logs, tests and failures.
+// Names of what the API speaks of, for logs, tests and failures.
+#include "millrace/diagnostics.h"
 #include "millrace/event.h"
 #include "millrace/request.h"
 
@@ -9,6 +10,7 @@ const char* name(Event::Kind kind) {
   switch (kind) {
     case Event::none: return "none";
     case Event::listening: return "listening";
+    case Event::opening: return "opening";
     case Event::accepted: return "accepted";
     case Event::connected: return "connected";
     case Event::received: return "received";
@@ -19,6 +21,7 @@ const char* name(Event::Kind kind) {
     case Event::slow: return "slow";
     case Event::closed: return "closed";
     case Event::failed: return "failed";
+    case Event::diagnosed: return "diagnosed";
   }
   return "?";
 }
@@ -55,6 +58,67 @@ const char* name(Request::Kind kind) {
     case Request::close: return "close";
     case Request::abort: return "abort";
     case Request::set: return "set";
+    case Request::diagnose: return "diagnose";
+  }
+  return "?";
+}
+
+const char* name(State s) {
+  switch (s) {
+    case State::closed: return "CLOSED";
+    case State::listen: return "LISTEN";
+    case State::syn_sent: return "SYN-SENT";
+    case State::syn_received: return "SYN-RECEIVED";
+    case State::established: return "ESTABLISHED";
+    case State::fin_wait_1: return "FIN-WAIT-1";
+    case State::fin_wait_2: return "FIN-WAIT-2";
+    case State::close_wait: return "CLOSE-WAIT";
+    case State::closing: return "CLOSING";
+    case State::last_ack: return "LAST-ACK";
+    case State::time_wait: return "TIME-WAIT";
+  }
+  return "?";
+}
+
+const char* name(Phase value) {
+  switch (value) {
+    case Phase::open: return "open";
+    case Phase::disorder: return "disorder";
+    case Phase::cwr: return "cwr";
+    case Phase::recovery: return "recovery";
+    case Phase::loss: return "loss";
+  }
+  return "?";
+}
+
+const char* name(Timer value) {
+  switch (value) {
+    case Timer::none: return "none";
+    case Timer::retransmit: return "retransmit";
+    case Timer::probe: return "probe";
+    case Timer::reorder: return "reorder";
+    case Timer::persist: return "persist";
+  }
+  return "?";
+}
+
+const char* name(Limit value) {
+  switch (value) {
+    case Limit::idle: return "idle";
+    case Limit::application: return "application";
+    case Limit::receiver: return "receiver";
+    case Limit::send_buffer: return "send buffer";
+    case Limit::congestion: return "congestion";
+  }
+  return "?";
+}
+
+const char* name(Congestion value) {
+  switch (value) {
+    case Congestion::cubic: return "cubic";
+    case Congestion::newreno: return "newreno";
+    case Congestion::dctcp: return "dctcp";
+    case Congestion::none: return "none";
   }
   return "?";
 }

@@ -12,6 +12,7 @@
 #include "nic/eal.h"
 #include "nic/mempool.h"
 #include "run/worker.h"
+#include "stack/diagnostics.h"
 
 namespace millrace {
 
@@ -140,7 +141,7 @@ bool ChannelHost::make_room() {
 }
 
 void ChannelHost::discard(const Request& request) {
-  if (request.kind != Request::send && request.kind != Request::recycle) return;
+  if (request.kind != Request::send && request.kind != Request::recycle && request.kind != Request::diagnose) return;
   for (uint8_t i = 0; i < request.slice_count; ++i)
     if (request.slices[i] && request.slices[i].origin != Slice::registered)
       nic::release({&request.slices[i].packet, 1});
@@ -285,6 +286,24 @@ Slice Channel::allocate() {
   ChannelHost& host = host_of(host_);
   if (!host.is_inline) nic::register_thread();
   return nic::take_slice(host.worker.port().app_pool);
+}
+
+bool Channel::diagnose(ConnectionId connection) {
+  Slice buffer = allocate();
+  if (!buffer) return false;
+  Request& request = next_request();
+  request.kind = Request::diagnose;
+  request.connection = connection;
+  request.slice_count = 1;
+  request.slices[0] = buffer;
+  submit();
+  return true;
+}
+
+bool Channel::diagnostics(ConnectionId connection, Diagnostics& out) const {
+  ChannelHost& host = host_of(host_);
+  ensure(host.is_inline);
+  return stack::diagnostics(host.worker.stack(), connection, now(), out);
 }
 
 bool Channel::addresses(ConnectionId connection, Ipv4Address& local, uint16_t& local_port,

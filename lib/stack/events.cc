@@ -46,7 +46,8 @@ uint32_t urgent_ahead(const Stack& s, const Tcb& tcb) {
 void deliver_state(Stack& s, Tcb& tcb, EventPort& port, tcp::Pending what) {
   switch (what) {
     case tcp::pend_opened:
-      push_event(s, tcb, port, tcb.is(tcp::active) ? Event::connected : Event::accepted);
+      push_event(s, tcb, port, tcb.tally.established == Instant{}  ? Event::opening
+                               : tcb.is(tcp::active) ? Event::connected : Event::accepted);
       if (Listener* listener = s.listener_of(tcb.listener)) --listener->untold;
       break;
     case tcp::pend_urgent:

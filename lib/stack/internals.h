@@ -37,6 +37,7 @@ struct Listener {
   uint16_t port = 0;
   uint8_t channel = 0;
   uint32_t half_open = 0;  // records
+  uint64_t accepted = 0;
   Instant cookies_until;   // until then an ACK may bring back a cookie
 };
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The second call of a turn: user calls. Requests name connections that may be cold, so the whole batch is fetched
 // before the first is served.
+#include <cstring>
+
+#include "stack/diagnostics.h"
 #include "stack/internals.h"
 #include "tcp/isn.h"
 #include "tcp/user_calls.h"
@@ -45,7 +48,7 @@ void listen(Stack& s, uint32_t channel, const Request& request) {
   Listener& listener = s.listening[added.index];
   uint32_t generation = listener.generation + 1;
   listener = {request.token, address, open.options, generation, request.backlog != 0 ? request.backlog : 1, 0,
-              open.local_port, static_cast<uint8_t>(channel), 0, Instant{}};
+              open.local_port, static_cast<uint8_t>(channel), 0, 0, Instant{}};
   Event e;
   e.kind = Event::listening;
   e.token = request.token;
@@ -147,6 +150,31 @@ void connect(Stack& s, uint32_t channel, const Request& request) {
   tcp::set_state(*tcb, State::syn_sent);
   s.cx.count(Count::active_opens);
   s.cx.want_output(*tcb);
+  if (open.options.report_opening) s.cx.tell(*tcb, tcp::pend_opened);
+}
+
+// The answer is written into the buffer that came with the question.
+void diagnose(Stack& s, uint32_t channel, const Request& request) {
+  const Slice& slice = request.slices[0];
+  Diagnostics answer;
+  Event::Reason refused = Event::no_reason;
+  if (request.slice_count != 1 || slice.lent() || slice.origin == Slice::registered || slice.length < sizeof answer)
+    refused = Event::invalid;
+  else if (!diagnostics(s, request.connection, s.cx.now, answer))
+    refused = Event::stale;
+  if (refused != Event::no_reason) {
+    fail(s, channel, refused, request.connection, 0, request.slice_count == 1 ? &slice : nullptr);
+    return;
+  }
+  Event e;
+  e.kind = Event::diagnosed;
+  e.connection = request.connection;
+  e.token = answer.token;
+  e.packet = slice.packet;
+  e.offset = slice.offset;
+  e.length = sizeof answer;
+  std::memcpy(slice.packet.handle + slice.offset, &answer, sizeof answer);
+  s.failed[channel].push(e);
 }
 
 void send(Stack& s, uint32_t channel, const Request& request) {
@@ -184,7 +212,7 @@ void on_connection(Stack& s, uint32_t channel, const Request& request) {
       break;
     case Request::abort:  // RFC9293-3.10.5
       if (tcb->state != State::syn_sent) tcb->set(tcp::rst_on_remove);
-      tcb->set(tcp::app_closed);
+      s.cx.orphan(*tcb);
       remove(s, *tcb, Event::aborted);
       break;
     default:
@@ -210,6 +238,7 @@ void request(Stack& s, uint32_t channel, std::span<const Request> requests, Outp
       case Request::unlisten: unlisten(s, channel, r); break;
       case Request::connect: connect(s, channel, r); break;
       case Request::send: send(s, channel, r); break;
+      case Request::diagnose: diagnose(s, channel, r); break;
       case Request::recycle:
         for (uint32_t i = 0; i < r.slice_count; ++i) s.cx.give_back(r.slices[i]);
         break;

@@ -144,15 +144,19 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     if (before(seg.ack, tcb.snd.una) || cx.params.answer_early_ack) challenge_ack(cx, tcb);
     return false;
   }
+  tcb.acked_at = cx.now;
   // RFC7323-4.3, -5.3R3. Only now: a forged TSval with no idea of our numbers must not shut the peer's own out.
   if (seg.options & wire::opt_timestamps) take_timestamp(cx, tcb, seg);
   uint32_t wnd_before = tcb.snd.wnd;
   if (after_eq(seg.ack, tcb.snd.una)) update_window(tcb, seg);
   if (tcb.timer == Tcb::Timer::persist) {
-    tcb.first_timeout = Instant{};  // the probe was answered (RFC9293-MUST-37)
+    // The probe was answered (RFC9293-MUST-37). An orphan's is asked for nobody.
+    if (!tcb.is(app_closed)) tcb.first_timeout = Instant{};
     if (tcb.snd.wnd > 0) {
       cx.stop_timer(tcb);
       tcb.backoff = 0;
+    } else if (Duration wait = persist_interval(tcb, cx.params); !tcb.is(app_closed) && wait > patience(tcb, cx.params)) {
+      cx.start_timer(tcb, Tcb::Timer::persist, wait);  // it was to end at R2
     }
     cx.want_output(tcb);
   }

@@ -58,11 +58,11 @@ void establish(Context& cx, Tcb& tcb) {
   if (tcb.rtt.srtt == 0 && tcb.syn_sent_count > 1)
     tcb.rtt.rto = std::max<uint32_t>(tcb.rtt.rto, static_cast<uint32_t>(seconds(3).us()));
   if (tcb.is(keepalive_on)) {
-    tcb.last_received = cx.now;
     tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
     cx.arm(tcb, tcb.keepalive_at);
   }
   cx.count(Count::established);
+  tcb.tally.established = tcb.acked_at = cx.now;
   cx.tell(tcb, pend_opened);
   if (tcb.is(fin_queued)) set_state(tcb, State::fin_wait_1);  // closed while the handshake was under way
   if (tcb.unsent() > 0) cx.want_output(tcb);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/flight.h"
 
+#include "tcp/accounts.h"
 #include "tcp/send_queue.h"
 
 namespace millrace::tcp {
@@ -80,6 +81,7 @@ Flight& last_segment(Context& cx, Tcb& tcb) {
 void flight_sent(Context& cx, Tcb& tcb, Seq seq, Seq end, uint32_t node) {
   if (!in_flight(tcb)) {
     tcb.first = {seq, end, cx.now, no_index, node, Flight::flying, 1};
+    if (tcb.limit == Limit::idle) all_sent(cx, tcb);
     return;
   }
   Flight& last = last_flight(cx, tcb);

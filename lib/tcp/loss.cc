@@ -2,6 +2,7 @@
 // What recovery with and without SACK have in common: the timer, the timeout, and its undoing.
 #include "tcp/loss.h"
 
+#include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/rtt.h"
 
@@ -37,7 +38,7 @@ void save_for_undo(Tcb& tcb) {
 }
 
 void note_resent(Context& cx, Tcb& tcb, uint32_t bytes) {
-  cx.count(Count::retransmitted);
+  count_resent(cx, tcb, bytes);
   if (tcb.undo.resent == 0 && tcb.undo.ts == 0) tcb.undo.ts = cx.ts_now(tcb);
   tcb.undo.resent += bytes;
   tcb.prr.out += bytes;
@@ -57,6 +58,7 @@ bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked) {
   }
   if (!eifel && !frto && !twice) return false;
   cx.count(Count::recoveries_undone);
+  ++tcb.tally.undone;
   tcb.cwnd = std::max(tcb.cwnd, undo.cwnd);
   tcb.ssthresh = std::max(tcb.ssthresh, undo.ssthresh);
   cc_undone(tcb);

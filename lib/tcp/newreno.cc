@@ -40,6 +40,7 @@ void duplicate_ack(Context& cx, Tcb& tcb) {
   tcb.set(in_recovery);
   set_cwnd(tcb, tcb.ssthresh + 3u * tcb.mss);  // RFC5681-3.2.3
   cx.count(Count::fast_retransmits);
+  ++tcb.tally.recoveries;
   resend(cx, tcb);
 }
 

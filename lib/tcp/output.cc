@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/output.h"
 
+#include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/flight.h"
 #include "tcp/loss.h"
@@ -72,6 +73,7 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
     if (n > 0) tx.options |= wire::opt_sack;
   }
   cx.count(Count::segments_sent);
+  ++tcb.segments_out;
   return tx;
 }
 
@@ -105,13 +107,8 @@ uint32_t emit_text(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq
   }
   if (tcb.is(urgent_send)) mark_urgent(tcb, tx);
   cx.count(Count::bytes_sent, named);
+  tcb.text_segments_out += named != 0;
   return named + (fin ? 1 : 0);
-}
-
-// When an active open is given up, however many SYNs are left: the user timeout (RFC9293-MUST-21), or the stack's.
-Instant syn_end(const Context& cx, const Tcb& tcb) {
-  Duration limit = tcb.r2_s != 0 ? seconds(tcb.r2_s) : cx.params.syn_limit;
-  return limit.ns != 0 ? cx.now + limit : Instant::never();
 }
 
 void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
@@ -145,10 +142,15 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   tcb.snd.max = tcb.snd.nxt;
   tcb.first.sent_at = cx.now;
   if (tcb.syn_sent_count++ > 0)
-    cx.count(Count::retransmitted);
+    count_resent(cx, tcb, 0);
   else
-    tcb.first_timeout = syn_end(cx, tcb);
-  cx.start_timer(tcb, Tcb::Timer::retransmit, std::min(current_rto(tcb, cx.params), tcb.first_timeout - cx.now));
+    tcb.first_timeout = cx.now;
+  Duration wait = current_rto(tcb, cx.params);
+  if (Duration limit = open_limit(tcb, cx.params); limit.ns != 0) {
+    Instant end = tcb.first_timeout + limit;
+    wait = std::min(wait, end > cx.now ? end - cx.now : Duration{});
+  }
+  cx.start_timer(tcb, Tcb::Timer::retransmit, wait);
 }
 
 // Text and FIN of [seq, end), which begins in `node`; fewer if a segment cannot name them all.
@@ -240,6 +242,21 @@ Decision decide(const Tcb& tcb, bool cut) {
   return d;
 }
 
+// What does sending wait for now?
+[[gnu::noinline]] Limit why_waiting(const Tcb& tcb) {
+  uint32_t unsent = tcb.unsent();
+  if (unsent == 0) {
+    if (!in_flight(tcb)) return Limit::idle;
+    return tcb.is(was_full) ? Limit::send_buffer : Limit::application;
+  }
+  uint32_t flight = tcb.flight();
+  uint32_t window = tcb.snd.wnd > flight ? tcb.snd.wnd - flight : 0;
+  uint32_t congestion = allowance(tcb);
+  uint32_t wanted = std::min<uint32_t>(unsent, tcb.mss);
+  if (window < wanted && window <= congestion) return Limit::receiver;
+  return congestion < wanted ? Limit::congestion : Limit::application;
+}
+
 // After sending: which timer waits for the answer?
 void set_timer(Context& cx, Tcb& tcb, bool new_text) {
   if (in_flight(tcb)) {
@@ -248,7 +265,7 @@ void set_timer(Context& cx, Tcb& tcb, bool new_text) {
     if (restart || again) start_loss_timer(cx, tcb, again);  // RFC6298-5.1, RFC8985-7.2
   } else if (tcb.unsent() > 0 && tcb.timer == Tcb::Timer::none) {
     tcb.first_timeout = Instant{};
-    cx.start_timer(tcb, Tcb::Timer::persist, current_rto(tcb, cx.params));  // RFC9293-SHLD-29
+    cx.start_timer(tcb, Tcb::Timer::persist, persist_interval(tcb, cx.params));
   }
 }
 
@@ -279,7 +296,7 @@ uint32_t emit_new(Context& cx, Tcb& tcb, Emission& out, const Decision& d) {
   uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
   if (groups) mark_group(cx, tcb, out, seq + used);
   if (tcb.ecn != 0 && !before(seq, tcb.snd.max) && d.len > 0) mark_ecn(tcb, *(out.segments->end() - 1));
-  if (before(seq, tcb.snd.max)) cx.count(Count::retransmitted);
+  if (before(seq, tcb.snd.max)) count_resent(cx, tcb, std::min(used, distance(seq, tcb.snd.max)));
   flight_sent(cx, tcb, seq, seq + used, node);
   tcb.snd.nxt += used;
   tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt);
@@ -303,11 +320,12 @@ void emit_tail_probe(Context& cx, Tcb& tcb, Emission& out) {
     Flight& f = last_segment(cx, tcb);
     uint32_t used = emit_again(cx, tcb, out, f.node, f.seq, f.end);
     flight_resent(cx, tcb, f, used);
-    cx.count(Count::retransmitted);
+    count_resent(cx, tcb, used);
   }
   tcb.rack.probe_end = tcb.snd.nxt;
   tcb.set(probed | probe_outstanding);
   cx.count(Count::tail_loss_probes);
+  ++tcb.tally.tail_probes;
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC8985-7.3c
 }
 
@@ -376,13 +394,16 @@ bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
   // what is to be said of text that arrived twice.
   if (sent > 0 && tcb.out_head == no_index) tcb.acks_due = std::min(tcb.acks_due, tcb.duplicate_count);
   set_timer(cx, tcb, new_text);
+  // Nearly always there is nothing to note: all has left. Not done: it waits for the next turn alone.
+  if (tcb.snd.nxt != tcb.end || tcb.limit > Limit::application || tcb.is(fin_queued | was_full)) [[unlikely]]
+    if (done) set_limit(cx, tcb, why_waiting(tcb));
   return done;
 }
 
 // What most requests and responses are: one segment of one slice, nothing in flight before it, nothing unusual. True: it
 // has left, as emit_texts() would have sent it.
 bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
-  constexpr uint32_t unusual = in_recovery | in_loss | resend_first | fin_queued | urgent_send;
+  constexpr uint32_t unusual = in_recovery | in_loss | resend_first | fin_queued | urgent_send | was_full;
   if (tcb.state != State::established || tcb.is(unusual) || tcb.ecn != 0 || cx.params.push_every > 1) return false;
   if (tcb.snd.una != tcb.snd.max || tcb.send_next == no_index) return false;
   if (tcb.out_head != no_index || tcb.duplicate_count > 0) return false;
@@ -397,7 +418,9 @@ bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
   tx.text_len = static_cast<uint16_t>(len);
   out.slices->push(node.slice);
   cx.count(Count::bytes_sent, len);
+  ++tcb.text_segments_out;
   tcb.first = {tcb.snd.nxt, tcb.end, cx.now, no_index, tcb.send_next, Flight::flying, 1};
+  all_sent(cx, tcb);
   tcb.snd.nxt = tcb.snd.max = tcb.end;
   tcb.send_next = no_index;
   tcb.acks_due = 0;
@@ -420,7 +443,8 @@ bool output(Context& cx, Tcb& tcb, Emission& out) {
 }
 
 void emit_reset(Context& cx, Tcb& tcb, Emission& out) {
-  TxSegment& tx = push_segment(cx, tcb, out, wire::rst | wire::ack, tcb.snd.max);
+  // SND.NXT: the octet that probes a closed window was not taken, and that peer takes no RST but the expected one.
+  TxSegment& tx = push_segment(cx, tcb, out, wire::rst | wire::ack, tcb.snd.nxt);
   tx.wnd = 0;
   tx.flags = wire::rst | wire::ack;
   tx.options &= wire::opt_timestamps;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SEGMENT ARRIVES, sixth to eighth step (RFC 9293 3.10.7.4): the urgent pointer, the text, the FIN.
+#include "tcp/accounts.h"
 #include "tcp/reassembly.h"
 #include "tcp/segment_arrives.h"
 
@@ -52,6 +53,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
     return;
   }
   bool fills_gap = tcb.out_head != no_index;
+  note_nxt(tcb, text.slice.length);
   tcb.rcv.nxt += text.slice.length;
   append_text(cx, tcb, text.slice);
   outcome.kept_packet = true;
@@ -59,6 +61,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
     bool held = !text.duplicate && note_held_duplicate(cx, tcb, text.seq, tcb.rcv.nxt);
     take_in_order(cx, tcb);
     held ? cx.ack_each(tcb) : cx.ack_now(tcb);  // RFC5681-3.2a
+    tcb.text_at = cx.now;
   } else if (!text.duplicate) {
     schedule_ack(cx, tcb);
   }
@@ -75,6 +78,7 @@ void check_fin(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   if (!tcb.is(fin_waiting) || tcb.rcv_fin != tcb.rcv.nxt) return;
   tcb.clear(fin_waiting);
   tcb.set(fin_received);
+  note_nxt(tcb, 1);
   tcb.rcv.nxt += 1;
   if (!after(tcb.rcv.adv, tcb.rcv.nxt)) tcb.rcv.adv = tcb.rcv.nxt;
   drop_out_of_order(cx, tcb);  // nothing can lie beyond a FIN

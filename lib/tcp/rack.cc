@@ -27,7 +27,7 @@ void take_sacks(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
       below = before_eq(outer.left, b.left) && before_eq(b.right, outer.right);
     }
     if (below) {
-      if (distance(b.left, b.right) <= tcb.max_wnd) told.dsack = distance(b.left, b.right);
+      if (distance(b.left, b.right) <= tcb.max_wnd) told.dsack = distance(b.left, b.right), ++tcb.tally.dsacks;
       continue;
     }
     // Nothing below SND.UNA, nothing that was never sent.
@@ -75,6 +75,7 @@ void enter(Context& cx, Tcb& tcb) {
   cc_lost(tcb, flight);
   tcb.prr = {0, 0, flight};
   cx.count(Count::fast_retransmits);
+  ++tcb.tally.recoveries;
 }
 
 void leave(Tcb& tcb) {

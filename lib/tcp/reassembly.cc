@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/reassembly.h"
 
+#include "tcp/accounts.h"
+
 namespace millrace::tcp {
 
 using wire::after;
@@ -150,6 +152,8 @@ bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
   ++tcb.out_count;
   ++cx.received_held;
   cx.count(Count::out_of_order);
+  ++tcb.tally.out_of_order;
+  tcb.text_at = cx.now;
   return true;
 }
 
@@ -167,6 +171,7 @@ uint32_t take_in_order(Context& cx, Tcb& tcb) {
       continue;
     }
     cut_front(node.slice, known);
+    note_nxt(tcb, node.slice.length);
     tcb.rcv.nxt += node.slice.length;
     taken += node.slice.length;
     chain_to_application(cx, tcb, index);

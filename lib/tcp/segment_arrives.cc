@@ -2,6 +2,7 @@
 // The fast path and the pieces it shares with the RFC's steps.
 #include "tcp/segment_arrives.h"
 
+#include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/loss.h"
 #include "tcp/reassembly.h"
@@ -21,21 +22,21 @@ using wire::Segment;
 
 // The first segments, and those after a pause: the peer's window is small, and grows with each ACK.
 static bool quick_ack(const Context& cx, Tcb& tcb) {
-  uint32_t ms = static_cast<uint32_t>(cx.now.ms());
-  if (ms - tcb.text_ms > tcb.rtt.rto / 1000) tcb.quick_acks = cx.params.quick_acks;
-  tcb.text_ms = ms;
+  if (cx.now - tcb.text_at > microseconds(tcb.rtt.rto)) tcb.quick_acks = cx.params.quick_acks;
   if (tcb.quick_acks == 0) return false;
   --tcb.quick_acks;
   return true;
 }
 
 void schedule_ack(Context& cx, Tcb& tcb) {
-  if (cx.params.quick_acks != 0 && quick_ack(cx, tcb)) {
+  bool quick = cx.params.quick_acks != 0 && quick_ack(cx, tcb);
+  tcb.text_at = cx.now;
+  if (quick) {
     cx.ack_now(tcb);
     return;
   }
   // RFC9293-SHLD-19, RFC5681-4.2a: every second full segment at the latest, counted in bytes
-  if (tcb.is(immediate_ack) || distance(tcb.rcv.last_ack, tcb.rcv.nxt) >= 2u * tcb.mss) {
+  if (tcb.is(immediate_ack) || distance(tcb.rcv.last_ack, tcb.rcv.nxt) >= uint32_t{cx.params.ack_every} * tcb.mss) {
     cx.ack_now(tcb);
     return;
   }
@@ -76,6 +77,7 @@ void take_timestamp(Context& cx, Tcb& tcb, const Segment& seg) {
 void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   Seq ack = seg.ack;
   uint32_t bytes = distance(tcb.snd.una, ack);
+  bool backed_off = tcb.backoff != 0;  // a sample ends it
   flight_acked(cx, tcb, ack, told);
   if (told.sample_at != Instant::never()) {
     note_min_rtt(cx, tcb, cx.now - told.sample_at);
@@ -84,14 +86,16 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
       tcb.rtt.next = tcb.snd.nxt;
     }
   }
+  note_una(tcb, tcb.snd.una, ack);
   tcb.snd.una = ack;
   bool jumped = before(tcb.snd.nxt, ack);
   if (jumped) tcb.snd.nxt = ack;
   drop_acknowledged(cx, tcb, ack);
   if (jumped) seek_next(cx, tcb);
-  if (tcb.backoff != 0) {
-    rtt_from_echo(cx, tcb, seg);
+  if (backed_off) {
+    if (tcb.backoff != 0) rtt_from_echo(cx, tcb, seg);
     tcb.timeouts = 0;
+    tcb.first_timeout = Instant{};
   }
   if (ack == tcb.snd.max)
     cx.stop_timer(tcb);  // RFC6298-5.2
@@ -103,7 +107,12 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
     if (text > 0) cx.tell(tcb, pend_sent);
   }
   if (tcb.is(was_full)) check_writable(cx, tcb);
-  if (tcb.unsent() > 0 || tcb.absent != tcb.sacked) cx.want_output(tcb);
+  if (bytes > tcb.mss) rate_ack(cx, tcb, told, bytes);
+  if (tcb.ecn != 0 && seg.has(wire::ece)) tcb.tally.marked += bytes;
+  if (tcb.unsent() > 0 || tcb.absent != tcb.sacked)
+    cx.want_output(tcb);
+  else if (ack == tcb.snd.max)
+    all_acked(cx, tcb);
 }
 
 namespace {
@@ -163,10 +172,14 @@ static bool acks_one_flight(Context& cx, Tcb& tcb, Seq ack) {
     tcb.rtt.next = tcb.snd.nxt;
   }
   tcb.first.seq = ack;
+  note_una(tcb, tcb.snd.una, ack);
   tcb.snd.una = ack;
   drop_acknowledged(cx, tcb, ack);
   cx.stop_timer(tcb);  // RFC6298-5.2
-  if (tcb.unsent() > 0) cx.want_output(tcb);
+  if (tcb.unsent() > 0)
+    cx.want_output(tcb);
+  else
+    all_acked(cx, tcb);
   return true;
 }
 
@@ -187,6 +200,7 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   Outcome outcome;
   take_timestamp(cx, tcb, seg);
   update_window(tcb, seg);
+  tcb.acked_at = cx.now;
   if (seg.ack != tcb.snd.una) {
     ack_as_predicted(cx, tcb, seg);
     outcome.forward_progress = true;
@@ -195,6 +209,7 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   }
   if (seg.text_len > 0) {
     if (cx.now >= tcb.grow_at) receive_round(cx, tcb, seg);
+    note_nxt(tcb, seg.text_len);
     tcb.rcv.nxt += seg.text_len;
     deliver_text(cx, tcb, seg);
     schedule_ack(cx, tcb);
@@ -207,7 +222,7 @@ static Outcome without_ecn(Context& cx, Tcb& tcb, const Segment& seg) {
   if (as_predicted(tcb, seg) && tcb.out_head == no_index && cx.may_take_text())
     return fast_path(cx, tcb, seg);
   if (tcb.is(keepalive_on)) {
-    tcb.last_received = cx.now;
+    tcb.acked_at = cx.now;
     if (tcb.keepalive_sent != 0) {  // a probe was answered: all begins anew
       tcb.keepalive_sent = 0;
       tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
@@ -219,6 +234,8 @@ static Outcome without_ecn(Context& cx, Tcb& tcb, const Segment& seg) {
 }
 
 Outcome segment_arrives(Context& cx, Tcb& tcb, const Segment& seg) {
+  ++tcb.segments_in;
+  tcb.text_segments_in += seg.text_len != 0;
   Outcome outcome = without_ecn(cx, tcb, seg);
   if (tcb.ecn != 0 && outcome.fate == Fate::keep && !outcome.established) ecn_arrives(cx, tcb, seg);
   return outcome;

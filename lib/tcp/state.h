@@ -4,14 +4,13 @@
 
 #include <cstdint>
 
+#include "millrace/diagnostics.h"
+
 namespace millrace::tcp {
 
 // LISTEN is a listener, SYN-RECEIVED of a passive open a half-open record, TIME-WAIT a record of its own: a Tcb is
 // never in LISTEN, in TIME-WAIT only on its way to the record, and in SYN-RECEIVED only after a simultaneous open.
-enum class State : uint8_t {
-  closed, listen, syn_sent, syn_received, established, fin_wait_1, fin_wait_2, close_wait, closing, last_ack,
-  time_wait,
-};
+using millrace::State;
 
 using StateSet = uint16_t;
 template <typename... S>
@@ -47,8 +46,5 @@ constexpr StateSet successors(State s) {
   return 0;
 }
 constexpr bool may_follow(State from, State to) { return to == State::closed || in(to, successors(from)); }
-
-// As RFC 9293 and `ss` spell it: "FIN-WAIT-1".
-const char* name(State s);
 
 }  // namespace millrace::tcp

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The transmission control block: ten cache lines, in the order of their use.
+// The transmission control block: twelve cache lines, in the order of their use.
 //
 //   line 0   what a segment's arrival reads
 //   line 1   what output and the timers write
 //   line 2   the application's side, lists, the first stretch in flight
 //   line 3   delayed ACK, round-trip times, what goes into each segment
-//   line 4-  what only slow paths need: reassembly, recovery, congestion control, life times
+//   line 4   what arriving text asks of slow paths, and what is counted of each segment
+//   line 5-  what only slow paths need: reassembly, recovery, congestion control, life times
 //
 // Text to send and text received are chains of Nodes, each one slice and where it stands in the sequence space.
 #pragma once
@@ -16,6 +17,7 @@
 #include "base/index_list.h"
 #include "base/pool.h"
 #include "millrace/connection.h"
+#include "millrace/diagnostics.h"
 #include "millrace/event.h"
 #include "millrace/packet.h"
 #include "millrace/time.h"
@@ -144,7 +146,8 @@ struct alignas(64) Tcb {
   uint32_t ts_offset = 0;
   uint8_t snd_wscale = 0;
   uint8_t rcv_wscale = 0;
-  enum class Timer : uint8_t { none, retransmit, probe, reorder, persist } timer = Timer::none;
+  using Timer = millrace::Timer;
+  Timer timer = Timer::none;
   uint8_t backoff = 0;            // doublings of the RTO; kept until a round trip is measured (RFC6298-5.5)
 
   uint64_t token = 0;             // the application's own
@@ -180,6 +183,24 @@ struct alignas(64) Tcb {
   uint8_t ttl = 64;
   uint8_t tos = 0;
 
+  // --- line 4 ---
+  uint32_t out_head = no_index;   // out of order, sorted
+  uint16_t out_count = 0;
+  uint8_t recent_count = 0;
+  uint8_t duplicate_count = 0;
+  Congestion congestion = Congestion::cubic;
+  uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
+  Limit limit = Limit::idle;      // what sending waits for (tcp/accounts)
+  uint32_t cc_acked = 0;          // bytes acknowledged since cwnd last grew
+  Instant grow_at;                // text then ends a round (tcp/receive_window); 0: none has begun; never: no growth
+  Instant text_at;                // when text came last
+  Instant acked_at;               // when an ACK came last
+  uint64_t busy = 0;              // ns so far with something queued or in flight, less the time when it began
+  uint32_t segments_in = 0;
+  uint32_t segments_out = 0;
+  uint32_t text_segments_in = 0;
+  uint32_t text_segments_out = 0;
+
   // --- cold ---
   Seq iss;
   Seq irs;
@@ -189,21 +210,12 @@ struct alignas(64) Tcb {
   Seq ecn_recover;                // cwnd falls once a round trip for ECE
   Seq dup_max;                    // SND.MAX when the first duplicate ACK came
   Seq used_until;                 // the round that `used` is of
-  uint32_t cc_acked = 0;          // bytes acknowledged since cwnd last grew
   uint32_t acked_bytes = 0;       // for `sent`
   uint32_t flight_tail = no_index;  // last stretch in flight, if it is not `first`
   Seq burst;                      // where the text that left last, and all at one time, begins
-  uint32_t out_head = no_index;   // out of order, sorted
-  uint16_t out_count = 0;
-  uint8_t recent_count = 0;
-  uint8_t duplicate_count = 0;
-  Congestion congestion = Congestion::cubic;
-  uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
   uint16_t path_mtu = 0;          // of the path, if it is known to carry less than our link (tcp/path_mtu)
   uint16_t acked_size = 0;        // the most text that one segment has brought to the peer, as bulk transfers show it
   uint16_t soft_error = 0;        // of ICMP, type << 8 | code; 0: none. It counts while SND.UNA is soft_una
-  Instant grow_at;                // text then ends a round (tcp/receive_window); 0: none has begun; never: no growth
-  uint32_t text_ms = 0;           // when text came last, for quick_acks
   uint32_t tag = 0;               // upper half of the key's hash
   uint32_t listener = no_index;  // Stack::handle_of: whose backlog it counts against until it is told
   uint32_t sacked = 0;            // of `absent`
@@ -268,12 +280,36 @@ struct alignas(64) Tcb {
   } grow;
   Seq recent[4];                  // where the latest out-of-order text began (RFC2018-4c)
   wire::SackBlock duplicates[4];  // what arrived twice and is yet to be reported, the first first (RFC 2883)
+  struct {                        // what diagnostics tell (tcp/accounts)
+    Instant established;          // 0: not yet
+    uint64_t limited[3] = {};     // ns so far by receiver, send buffer, congestion; as `busy`
+    uint64_t resent_bytes = 0;
+    uint32_t resent = 0;          // segments
+    uint32_t dsacks = 0;
+    uint32_t out_of_order = 0;    // segments that came so
+    uint32_t marked = 0;          // bytes acknowledged with ECE
+    uint16_t una_wraps = 0;       // of SND.UNA and RCV.NXT
+    uint16_t nxt_wraps = 0;
+    uint16_t recoveries = 0;
+    uint16_t timeouts = 0;
+    uint16_t tail_probes = 0;
+    uint16_t undone = 0;
+    bool short_of_text = false;   // in this round of `rate`
+    bool app_limited = false;     // its latest sample
+  } tally;
+  struct {                        // delivery rate: one sample a round trip
+    uint32_t at = 0;              // us, when the round began; 0: none has
+    uint32_t sent_at = 0;         // us: of what was delivered then
+    uint32_t delivered = 0;       // at that time
+    Seq end;                      // the round ends when this is acknowledged
+    uint32_t bytes = 0;           // the latest sample
+    uint32_t us = 0;
+  } rate;
   Instant life_at = Instant::never();       // FIN-WAIT-2 of an orphan
   Instant keepalive_at = Instant::never();
   Instant first_timeout;          // when what is not acknowledged now was first due
-  Instant last_received;
+  Duration r2{};                  // 0: the stack's
   uint32_t challenge_since_ms = 0;
-  uint32_t r2_s = 0;              // 0: the stack's
   Seq soft_una;
   Seq too_big_seq;                // "fragmentation needed" was said of it, and is not believed yet (RFC 5927 7.2)
   uint32_t path_until_s = 0;      // then longer segments are tried again
@@ -282,9 +318,11 @@ struct alignas(64) Tcb {
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;
   uint16_t full_unread = 0;  // failed(full) events that the application has not gone past yet
+  uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's, as the next two
+  uint16_t keepalive_interval_s = 0;
+  uint8_t keepalive_probes = 0;
   uint8_t keepalive_sent = 0;
   bool no_reports = false;   // no `slow` events
-  uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's
   uint8_t syn_sent_count = 0;
   uint8_t timeouts = 0;      // in a row, without an ACK of new data
   Event::Reason reason = Event::no_reason;
@@ -298,9 +336,9 @@ struct alignas(64) Tcb {
   // Queued and not yet sent, FIN included.
   uint32_t unsent() const { return wire::distance(snd.nxt, end) + (is(fin_queued) ? 1 : 0); }
 };
-static_assert(sizeof(Tcb) == 10 * 64);
+static_assert(sizeof(Tcb) == 13 * 64);
 static_assert(offsetof(Tcb, send_head) == 64 && offsetof(Tcb, text_head) == 128 && offsetof(Tcb, ack_at) == 192 &&
-              offsetof(Tcb, iss) == 256);
+              offsetof(Tcb, out_head) == 256 && offsetof(Tcb, iss) == 320);
 
 // The only place that changes a state.
 void set_state(Tcb& tcb, State to);

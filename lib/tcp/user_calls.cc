@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/user_calls.h"
 
+#include "tcp/accounts.h"
 #include "tcp/receive_window.h"
 #include "tcp/send_queue.h"
 
@@ -38,6 +39,7 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   bool beyond = own > 0 && (queued + bytes > tcb.send_limit || !cx.may_queue_own(own));
   if (tcb.is(was_full) || beyond) {
     tcb.set(was_full);
+    if (tcb.limit == Limit::application && tcb.unsent() == 0) set_limit(cx, tcb, Limit::send_buffer);
     return Event::full;
   }
   for (uint32_t i = 0; i < request.slice_count; ++i) {
@@ -68,6 +70,7 @@ void check_writable(Context& cx, Tcb& tcb) {
     return;
   }
   tcb.clear(was_full);
+  if (tcb.limit == Limit::send_buffer) set_limit(cx, tcb, Limit::application);
   cx.tell(tcb, pend_writable);
 }
 
@@ -80,7 +83,7 @@ Event::Reason shutdown(Context& cx, Tcb& tcb) {
 
 Fate close(Context& cx, Tcb& tcb) {
   if (tcb.is(app_closed)) return Fate::keep;
-  tcb.set(app_closed);
+  cx.orphan(tcb);
   if (tcb.state == State::syn_sent) {  // RFC9293-3.10.4: no segment, the TCB goes
     tcb.reason = Event::aborted;
     return Fate::gone;
@@ -88,6 +91,12 @@ Fate close(Context& cx, Tcb& tcb) {
   // RFC9293-SHLD-3, RFC9293-MAY-1: text that nobody will read is answered with RST. So is a stream that lacks what
   // failed(full) refused: the peer shall not take it for whole.
   if (tcb.text_head != no_index || tcb.out_head != no_index || tcb.is(was_full)) {
+    tcb.reason = Event::aborted;
+    tcb.set(rst_on_remove);
+    return Fate::gone;
+  }
+  if (cx.params.orphan_limit != 0 && cx.orphans > cx.params.orphan_limit) {
+    cx.count(Count::orphans_reset);
     tcb.reason = Event::aborted;
     tcb.set(rst_on_remove);
     return Fate::gone;
@@ -116,10 +125,17 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       if (value > 1'000'000) return false;
       mark(keepalive_on);
       tcb.keepalive_s = static_cast<uint32_t>(value);
-      tcb.last_received = cx.now;
       tcb.keepalive_sent = 0;
       tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
       if (value != 0) cx.arm(tcb, tcb.keepalive_at);
+      return true;
+    case Setting::keepalive_interval:
+      if (value == 0 || value > 65535) return false;
+      tcb.keepalive_interval_s = static_cast<uint16_t>(value);
+      return true;
+    case Setting::keepalive_probes:
+      if (value == 0 || value > 255) return false;
+      tcb.keepalive_probes = static_cast<uint8_t>(value);
       return true;
     case Setting::dscp:
       if (value > 63) return false;
@@ -127,7 +143,7 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       return true;
     case Setting::user_timeout_s:
       if (value == 0 || value > 1'000'000) return false;
-      tcb.r2_s = static_cast<uint32_t>(value);
+      tcb.r2 = seconds(value);
       return true;
     case Setting::send_limit:
       if (value == 0 || value > (1u << 30)) return false;
@@ -147,7 +163,7 @@ void apply_options(Context& cx, Tcb& tcb, const Options& options) {
   tcb.congestion = options.congestion;
   tcb.ttl = options.ttl != 0 ? options.ttl : cx.params.ttl;
   tcb.tos = static_cast<uint8_t>(options.dscp << 2);  // RFC9293-MUST-48
-  tcb.r2_s = options.user_timeout_s;
+  tcb.r2 = seconds(options.user_timeout_s);
   tcb.send_limit = options.send_limit != 0 ? options.send_limit : cx.params.send_limit;
   ReceiveBuffer buffer = receive_buffer_of(cx.params, options);
   tcb.receive_buffer = buffer.first;

@@ -23,13 +23,19 @@
 #include "tests/conformance/packet.h"
 #include "tests/sim/packets.h"
 
-namespace millrace::tcp {
+namespace millrace {
 inline void PrintTo(State s, std::ostream* os) {
   *os << name(s);
 }
-}  // namespace millrace::tcp
-
-namespace millrace {
+inline void PrintTo(Limit l, std::ostream* os) {
+  *os << name(l);
+}
+inline void PrintTo(Phase p, std::ostream* os) {
+  *os << name(p);
+}
+inline void PrintTo(Timer t, std::ostream* os) {
+  *os << name(t);
+}
 inline void PrintTo(Event::Kind k, std::ostream* os) {
   *os << name(k);
 }

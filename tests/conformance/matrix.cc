@@ -259,7 +259,7 @@ oracle::Outcome Bench::look(const oracle::Block& before) {
   } else {
     const tcp::Tcb& t = net.stack->cx.tcbs[n.index()];
     for (int s = 0; s <= static_cast<int>(oracle::State::time_wait); ++s)
-      if (std::string(oracle::name(static_cast<oracle::State>(s))) == tcp::name(t.state))
+      if (std::string(oracle::name(static_cast<oracle::State>(s))) == millrace::name(t.state))
         o.state = static_cast<oracle::State>(s);
     o.snd_una = t.snd.una.value - own_iss, o.snd_wnd = t.snd.wnd, o.rcv_nxt = t.rcv.nxt.value - iss;
     o.ts_recent = net.peer.ts && t.rcv.ts_recent != ts_recent;

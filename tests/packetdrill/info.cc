@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP_INFO from a TCB. Scripts assert on it in %{ ... }% blocks.
+// TCP_INFO from a connection's diagnostics. Scripts assert on it in %{ ... }% blocks.
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
@@ -7,74 +7,100 @@
 #include <cerrno>
 #include <cstring>
 
+#include "stack/diagnostics.h"
 #include "tests/packetdrill/sockets.h"
 
 namespace millrace::packetdrill {
 namespace {
 
-uint8_t state_number(tcp::State state) {
+uint8_t state_number(State state) {
   switch (state) {
-    case tcp::State::established: return 1;
-    case tcp::State::syn_sent: return 2;
-    case tcp::State::syn_received: return 3;
-    case tcp::State::fin_wait_1: return 4;
-    case tcp::State::fin_wait_2: return 5;
-    case tcp::State::time_wait: return 6;
-    case tcp::State::close_wait: return 8;
-    case tcp::State::last_ack: return 9;
-    case tcp::State::closing: return 11;
+    case State::established: return 1;
+    case State::syn_sent: return 2;
+    case State::syn_received: return 3;
+    case State::fin_wait_1: return 4;
+    case State::fin_wait_2: return 5;
+    case State::time_wait: return 6;
+    case State::close_wait: return 8;
+    case State::last_ack: return 9;
+    case State::listen: return 10;
+    case State::closing: return 11;
     default: return 7;
   }
 }
 
-uint32_t segments(const tcp::Tcb& tcb, uint32_t bytes) { return (bytes + tcb.mss - 1) / tcb.mss; }
-
-// What was lost and is under way again counts as lost until it has arrived.
-uint32_t resent(const stack::Stack& stack, const tcp::Tcb& tcb) {
-  uint32_t bytes = 0;
-  for (const tcp::Flight* f = &tcb.first;; f = &stack.cx.flights[f->next]) {
-    if (f->state == tcp::Flight::flying && f->sends > 1) bytes += f->length();
-    if (f->next == no_index) return bytes;
+uint8_t phase_number(Phase phase) {
+  switch (phase) {
+    case Phase::disorder: return TCP_CA_Disorder;
+    case Phase::cwr: return TCP_CA_CWR;
+    case Phase::recovery: return TCP_CA_Recovery;
+    case Phase::loss: return TCP_CA_Loss;
+    default: return TCP_CA_Open;
   }
 }
 
-uint8_t congestion_state(const tcp::Tcb& tcb) {
-  if (tcb.is(tcp::in_loss)) return TCP_CA_Loss;
-  if (tcb.is(tcp::in_recovery)) return TCP_CA_Recovery;
-  if (wire::after(tcb.ecn_recover, tcb.snd.una)) return TCP_CA_CWR;
-  return tcb.sacked > 0 || tcb.dup_acks > 0 ? TCP_CA_Disorder : TCP_CA_Open;
+uint32_t us(Duration d) { return static_cast<uint32_t>(d.us()); }
+
+uint32_t segments(const Diagnostics& d, uint64_t bytes) {
+  return static_cast<uint32_t>((bytes + d.send_mss - 1) / d.send_mss);
 }
 
-void fill(const stack::Stack& stack, const tcp::Tcb& tcb, ::tcp_info& info) {
-  const tcp::Params& p = stack.cx.params;
-  info.tcpi_state = state_number(tcb.state);
-  info.tcpi_ca_state = congestion_state(tcb);
-  info.tcpi_retransmits = tcb.timeouts;
-  info.tcpi_backoff = tcb.backoff;
-  if (tcb.is(tcp::ts_ok)) info.tcpi_options |= TCPI_OPT_TIMESTAMPS;
-  if (tcb.is(tcp::sack_ok)) info.tcpi_options |= TCPI_OPT_SACK;
-  if (tcb.is(tcp::ws_ok)) info.tcpi_options |= TCPI_OPT_WSCALE;
-  info.tcpi_snd_wscale = tcb.snd_wscale & 15;
-  info.tcpi_rcv_wscale = tcb.rcv_wscale & 15;
-  info.tcpi_rto = tcb.rtt.rto;
-  info.tcpi_ato = static_cast<uint32_t>(p.delayed_ack.us());
-  info.tcpi_snd_mss = tcb.mss;
-  info.tcpi_unacked = segments(tcb, wire::distance(tcb.snd.una, tcb.snd.nxt));
-  info.tcpi_sacked = segments(tcb, tcb.sacked);
-  info.tcpi_lost = segments(tcb, tcb.absent - tcb.sacked + resent(stack, tcb));
-  info.tcpi_retrans = segments(tcb, resent(stack, tcb));
-  info.tcpi_rtt = tcb.rtt.srtt >> 3;
-  info.tcpi_rttvar = tcb.rtt.rttvar >> 2;
-  info.tcpi_snd_ssthresh = tcb.ssthresh >= 0x7fffffff ? 0x7fffffff : tcb.ssthresh / tcb.mss;
-  info.tcpi_snd_cwnd = tcb.cwnd / tcb.mss;
-  info.tcpi_advmss = stack.cx.own_mss;
-  info.tcpi_pmtu = tcb.path_mtu != 0 ? tcb.path_mtu : stack.config.mtu;
-  info.tcpi_reordering = 3;
-  info.tcpi_min_rtt = tcb.min_rtt != 0 ? tcb.min_rtt : ~0u;
-  info.tcpi_notsent_bytes = wire::before(tcb.snd.nxt, tcb.end) ? wire::distance(tcb.snd.nxt, tcb.end) : 0;
-  info.tcpi_bytes_acked = wire::distance(tcb.iss + 1, tcb.snd.una);
-  info.tcpi_bytes_received = wire::distance(tcb.irs + 1, tcb.rcv.nxt);
-  info.tcpi_delivered = static_cast<uint32_t>(((wire::distance(tcb.iss + 1, tcb.snd.una) + tcb.sacked) + tcb.mss - 1) / tcb.mss) + 1;
+void fill_sending(const Diagnostics& d, ::tcp_info& info) {
+  info.tcpi_rto = us(d.rto);
+  info.tcpi_snd_mss = d.send_mss;
+  info.tcpi_unacked = segments(d, d.in_flight);
+  info.tcpi_sacked = segments(d, d.sacked);
+  info.tcpi_lost = segments(d, d.lost + d.resent);  // lost and under way again counts as lost until it has arrived
+  info.tcpi_retrans = segments(d, d.resent);
+  info.tcpi_total_retrans = d.resent_segments;
+  info.tcpi_rtt = us(d.srtt);
+  info.tcpi_rttvar = us(d.rttvar);
+  info.tcpi_min_rtt = d.min_rtt.ns != 0 ? us(d.min_rtt) : ~0u;
+  info.tcpi_snd_ssthresh = d.ssthresh >= 0x7fffffff ? 0x7fffffff : d.ssthresh / d.send_mss;
+  info.tcpi_snd_cwnd = d.cwnd / d.send_mss;
+  info.tcpi_reordering = 3;  // segments; RACK counts none
+  info.tcpi_notsent_bytes = d.unsent;
+  info.tcpi_bytes_acked = d.bytes_acked;
+  info.tcpi_bytes_sent = d.bytes_sent + d.resent_bytes;
+  info.tcpi_bytes_retrans = d.resent_bytes;
+  info.tcpi_dsack_dups = d.dsacks;
+  info.tcpi_reord_seen = d.reordering;
+  info.tcpi_segs_out = d.segments_out;
+  info.tcpi_data_segs_out = d.text_segments_out;
+  info.tcpi_delivered = segments(d, d.delivered) + 1;
+  info.tcpi_delivered_ce = segments(d, d.delivered_ce);
+  info.tcpi_delivery_rate = d.rate_interval.ns != 0 ? uint64_t{d.rate_bytes} * 1'000'000'000 / d.rate_interval.ns : 0;
+  info.tcpi_delivery_rate_app_limited = d.rate_app_limited;
+  info.tcpi_busy_time = d.busy.us();
+  info.tcpi_rwnd_limited = d.limited_by_receiver.us();
+  info.tcpi_sndbuf_limited = d.limited_by_send_buffer.us();
+}
+
+void fill(const Diagnostics& d, Instant now, ::tcp_info& info) {
+  auto since = [now](Instant at) { return at == Instant{} ? 0 : static_cast<uint32_t>((now - at).ms()); };
+  info.tcpi_state = state_number(d.state);
+  info.tcpi_ca_state = phase_number(d.phase);
+  info.tcpi_retransmits = d.timeouts_in_a_row;
+  info.tcpi_probes = d.keepalive_probes;
+  info.tcpi_backoff = d.backoff;
+  if (d.timestamps) info.tcpi_options |= TCPI_OPT_TIMESTAMPS;
+  if (d.sack) info.tcpi_options |= TCPI_OPT_SACK;
+  if (d.window_scaling) info.tcpi_options |= TCPI_OPT_WSCALE;
+  if (d.ecn) info.tcpi_options |= TCPI_OPT_ECN;
+  info.tcpi_snd_wscale = d.send_wscale & 15;
+  info.tcpi_rcv_wscale = d.receive_wscale & 15;
+  info.tcpi_ato = us(d.delayed_ack);
+  info.tcpi_advmss = d.receive_mss;
+  info.tcpi_pmtu = d.path_mtu;
+  info.tcpi_bytes_received = d.bytes_received;
+  info.tcpi_segs_in = d.segments_in;
+  info.tcpi_data_segs_in = d.text_segments_in;
+  info.tcpi_rcv_ooopack = d.out_of_order_total;
+  info.tcpi_rcv_rtt = us(d.receiver_rtt);
+  info.tcpi_last_data_sent = since(d.text_sent);
+  info.tcpi_last_data_recv = since(std::max(d.text_received, d.established));
+  info.tcpi_last_ack_recv = since(d.ack_received);
+  fill_sending(d, info);
 }
 
 }  // namespace
@@ -83,8 +109,7 @@ void fill(const stack::Stack& stack, const tcp::Tcb& tcb, ::tcp_info& info) {
 int Sockets::tcp_info(Socket& s, void* out, socklen_t* length) {
   ::tcp_info info{};
   info.tcpi_state = s.kind == Socket::listening ? 10 : 7;
-  if (tcp::Tcb* tcb = machine_.tcb(id_of(s))) fill(machine_.stack(), *tcb, info);
-  if (s.text_at != Instant{}) info.tcpi_last_data_recv = static_cast<uint32_t>((machine_.now() - s.text_at).ms());
+  if (Diagnostics d; stack::diagnostics(machine_.stack(), id_of(s), machine_.now(), d)) fill(d, machine_.now(), info);
   std::memset(out, 0, *length);
   std::memcpy(out, &info, std::min<size_t>(*length, sizeof info));
   return 0;

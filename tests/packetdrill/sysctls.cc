@@ -63,7 +63,7 @@ const std::map<std::string, Set>& freebsd_keys() {
       {"keepidle", [](Profile& p, uint64_t v) { p.config.tcp.keepalive_time = milliseconds(v); }},
       {"keepintvl", [](Profile& p, uint64_t v) { p.config.tcp.keepalive_interval = milliseconds(v); }},
       {"keepcnt", [](Profile& p, uint64_t v) { p.config.tcp.keepalive_probes = static_cast<uint8_t>(v); }},
-      {"msl", [](Profile& p, uint64_t v) { p.config.tcp.msl = milliseconds(v); }},
+      {"msl", [](Profile& p, uint64_t v) { p.config.tcp.time_wait = milliseconds(2 * v); }},
       {"syncookies_only",
        [](Profile& p, uint64_t v) {
          p.config.tcp.syn_cookies = v != 0 ? tcp::SynCookies::always : tcp::SynCookies::on_overflow;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/sim/host.h"
 
+#include "stack/diagnostics.h"
 #include "tcp/check_tcb.h"
 #include "wire/build.h"
 
@@ -149,9 +150,31 @@ void Host::emit(Link& out, bool faulty) {
   out_.clear();
 }
 
+// What is told of a connection must agree with itself.
+static const char* check_told(const Diagnostics& d, const tcp::Tcb& tcb, Instant now) {
+  if (!tcp::in(d.state, tcp::synchronized)) return nullptr;
+  if (d.bytes_acked > d.delivered || d.delivered > d.bytes_sent) return "acknowledged <= delivered <= sent";
+  if (d.bytes_sent - d.bytes_acked < d.in_flight) return "in flight <= sent and not acknowledged";
+  if (uint64_t{d.sacked} + d.lost + d.resent > d.in_flight) return "SACKed + lost + sent again <= in flight";
+  if (d.text_segments_in > d.segments_in || d.text_segments_out > d.segments_out) return "segments with text <= segments";
+  if (d.resent_segments > d.segments_out) return "segments sent again <= segments sent";
+  if (d.established > now || d.text_sent > now || d.text_received > now || d.ack_received > now) return "no time lies ahead";
+  if (d.busy > now - d.established) return "busy <= life time";
+  if (d.limited_by_receiver + d.limited_by_send_buffer + d.limited_by_congestion > d.busy) return "limited <= busy";
+  if (tcb.is(tcp::in_ready | tcp::in_wait)) return nullptr;  // output is still to look at it
+  if ((d.limit == Limit::idle) != (d.in_flight == 0 && tcb.unsent() == 0)) return "idle: nothing queued, nothing in flight";
+  if (d.limit == Limit::receiver && d.unsent == 0 && !tcb.is(tcp::fin_queued)) return "limited by the receiver: something waits";
+  return nullptr;
+}
+
 void Host::check() const {
-  for (uint32_t i = 0; i < stack->cx.tcbs.capacity(); ++i)
-    if (const char* broken = tcp::check_tcb(stack->cx, stack->cx.tcbs[i])) throw Broken{broken};
+  for (uint32_t i = 0; i < stack->cx.tcbs.capacity(); ++i) {
+    const tcp::Tcb& tcb = stack->cx.tcbs[i];
+    if (const char* broken = tcp::check_tcb(stack->cx, tcb)) throw Broken{broken};
+    Diagnostics told;
+    if (!stack::diagnostics(*stack, stack->cx.id_of(tcb), now, told)) continue;
+    if (const char* broken = check_told(told, tcb, now)) throw Broken{std::string{"told: "} + broken};
+  }
   // Conservation: what is not free is held by the core, in the ring, or with the application.
   uint32_t in_ring = 0;
   for (uint32_t i = reclaimed_; i != out_.events[0].next; ++i) in_ring += ring_[i & out_.events[0].mask].packet ? 1 : 0;

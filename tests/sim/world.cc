@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "stack/diagnostics.h"
 #include "tests/sim/applications.h"
 
 namespace millrace::sim {
@@ -42,6 +43,12 @@ void check_pair(const stack::Stack& receiver, const stack::Stack& sender) {
     if (s.iss != r.irs) continue;  // another incarnation
     if (wire::after(r.rcv.nxt, s.snd.max)) throw Broken{"received beyond the highest sent"};
     if (wire::after(s.snd.una, r.rcv.nxt)) throw Broken{"acknowledged without having been received"};
+    Diagnostics from, to;
+    if (!stack::diagnostics(sender, sender.cx.id_of(s), sender.cx.now, from) ||
+        !stack::diagnostics(receiver, receiver.cx.id_of(r), receiver.cx.now, to))
+      throw Broken{"a connection has no diagnostics"};
+    if (to.bytes_received > from.bytes_sent || from.bytes_acked > to.bytes_received)
+      throw Broken{"told: acknowledged <= received <= sent"};
   }
 }
 

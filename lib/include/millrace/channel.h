@@ -49,7 +49,7 @@ class Channel {
   // OPEN (RFC 9293 3.9.1.1). Answered by `listening`, or failed(in use).
   void listen(const Listen& arguments);
   void unlisten(uint16_t port, Ipv4Address address = {});
-  // Answered by `connected`, closed(refused, timed out, unreachable) or failed(no port, invalid, no memory).
+  // With Options::report_opening, `opening` tells the connection's name at once. Answered by `connected`, closed(refused, timed out, unreachable) or failed(no port, invalid, no memory).
   void connect(const Connect& arguments);
 
   // SEND (3.9.1.2). Ownership of the slice goes to the core until its bytes are acknowledged: nobody writes into
@@ -64,7 +64,7 @@ class Channel {
   void shutdown(ConnectionId connection);
   // Nothing more will be sent or read; what is queued is still sent. Text that is unread or arrives later is answered
   // with RST (RFC9293-SHLD-3), and so is a close after failed(full): the peer shall not take a stream for whole from
-  // which refused bytes are missing.
+  // which refused bytes are missing. A connect that has no answer yet ends with closed(aborted); no segment is sent.
   void close(ConnectionId connection);
   // ABORT (3.9.1.6): RST, and all buffers come back.
   void abort(ConnectionId connection);
@@ -79,6 +79,10 @@ class Channel {
     return {PacketRef{const_cast<uint8_t*>(bytes.data())}, Slice::registered, 0, static_cast<uint16_t>(bytes.size())};
   }
 
+  // All that the core knows of a connection, as `diagnosed`, or failed(stale). False if no buffer is free for the answer.
+  [[nodiscard]] bool diagnose(ConnectionId connection);
+  // The same at once; false if it is gone. Inline channels only.
+  bool diagnostics(ConnectionId connection, Diagnostics& out) const;
   // Addresses of a connection; false if it is gone. Inline channels only.
   bool addresses(ConnectionId connection, Ipv4Address& local, uint16_t& local_port, Ipv4Address& remote,
                  uint16_t& remote_port) const;

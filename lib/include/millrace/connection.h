@@ -36,6 +36,7 @@ struct Options {
   uint8_t report_sent : 1 = 0;    // wants `sent` events
   uint8_t keepalive : 1 = 0;      // RFC 9293 3.8.4, off by default (RFC9293-MUST-24, -25)
   uint8_t no_reports : 1 = 0;     // no `slow` events (RFC9293-SHLD-20)
+  uint8_t report_opening : 1 = 0;  // of a connect: wants `opening`
   Congestion congestion = Congestion::cubic;
   uint8_t ttl = 0;                // 0: the endpoint's (RFC9293-MUST-49)
   uint8_t dscp = 0;               // RFC9293-MUST-48

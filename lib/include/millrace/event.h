@@ -4,9 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <utility>
 
 #include "millrace/connection.h"
+#include "millrace/diagnostics.h"
 #include "millrace/packet.h"
 
 namespace millrace {
@@ -15,6 +18,9 @@ struct Event {
   enum Kind : uint8_t {
     none,
     listening,    // a `listen` has succeeded; token is the listener's
+    // A `connect` is under way, and this is its name: `set`, `send`, `shutdown`, `close` and `abort` are possible from
+    // here on (only with Options::report_opening; not told if the answer was faster)
+    opening,
     accepted,     // a connection came to a listener; token is the listener's until `set` gives another
     connected,    // a `connect` has succeeded
     received,     // text, lent: given back when the application advances, unless it calls keep()
@@ -27,6 +33,7 @@ struct Event {
                   // Not with Options::no_reports
     closed,       // the connection is gone; `reason` says why. `length` is 0, or of what ICMP said as with `slow`
     failed,       // a request could not be; `reason` says why; a buffer in it is the application's again
+    diagnosed,    // the answer to `diagnose`: diagnostics()
   };
   enum Reason : uint8_t {
     no_reason,
@@ -56,6 +63,13 @@ struct Event {
 
   const uint8_t* data() const { return packet.handle + offset; }
   std::span<const uint8_t> bytes() const { return {data(), length}; }
+
+  // Of `diagnosed`, as the connection was when the core served the request.
+  Diagnostics diagnostics() const {
+    Diagnostics out;
+    std::memcpy(&out, data(), sizeof out);
+    return out;
+  }
 
   // Takes the buffer over. It goes back with `recycle` or by being sent on, to whatever connection of the same
   // core; the receive window of this connection stays charged until then, which is what makes a slow reader's

@@ -6,9 +6,12 @@
 #include "millrace/channel.h"     // IWYU pragma: export
 #include "millrace/config.h"      // IWYU pragma: export
 #include "millrace/connection.h"  // IWYU pragma: export
+#include "millrace/diagnostics.h"  // IWYU pragma: export
 #include "millrace/endpoint.h"    // IWYU pragma: export
 #include "millrace/event.h"       // IWYU pragma: export
 #include "millrace/packet.h"      // IWYU pragma: export
 #include "millrace/request.h"     // IWYU pragma: export
 #include "millrace/statistics.h"  // IWYU pragma: export
+#include "millrace/tcp_option_table.h"  // IWYU pragma: export
+#include "millrace/tcp_options.h"  // IWYU pragma: export
 #include "millrace/time.h"        // IWYU pragma: export

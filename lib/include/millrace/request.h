@@ -25,6 +25,8 @@ enum class Setting : uint8_t {
   immediate_ack,
   report_sent,
   keepalive,       // seconds without a sign of the peer until the first probe; 0: off (RFC9293-MUST-24, -27)
+  keepalive_interval,  // seconds between probes, to 65535
+  keepalive_probes,    // without an answer, to 255
   dscp,            // 0 to 63
   user_timeout_s,  // R2 in seconds
   send_limit,      // bytes
@@ -37,7 +39,7 @@ struct SetArguments {
 };
 
 struct Request {
-  enum Kind : uint8_t { none, listen, unlisten, connect, send, recycle, shutdown, close, abort, set };
+  enum Kind : uint8_t { none, listen, unlisten, connect, send, recycle, shutdown, close, abort, set, diagnose };
   static constexpr uint32_t max_slices = 3;
 
   Kind kind = none;
