@@ -67,6 +67,7 @@ struct Params {
   // Challenge ACKs of one connection: at most `challenge_limit` in `challenge_period` (RFC5961-7).
   uint16_t challenge_limit = 10;
   Duration challenge_period = seconds(5);
+  Duration record_ack_interval = milliseconds(500);  // of a TIME-WAIT or half-open record, the same as one at a time
 
   bool timestamps = true;
   bool sack = true;
