@@ -170,25 +170,25 @@ run_suite() {
   [ $((p + f + s)) -eq 0 ] || count "$label" $p $f $s "$(since "$start")"
 }
 
-# The simulator's seeds, by two processes with sanitizers.
-run_simulator() {
-  local sim=$root/$1/tests/sim/millrace-sim start first counts p=0 f=0 s=0 cp cf cs
+# simulate LABEL BUILD FIRST COUNT: the simulator's seeds, by two processes.
+simulate() {
+  local label=$1 sim=$root/$2/tests/sim/millrace-sim half=$(($4 / 2)) start first counts p=0 f=0 s=0 cp cf cs
   start=$(date +%s)
-  for first in 1 501; do
-    timeout 1200 "$sim" --seed $first --seeds 500 >"$logs/sim.$first.log" 2>&1 9>&- &
+  for first in "$3" $(($3 + half)); do
+    timeout 1200 "$sim" --seed "$first" --seeds $half >"$logs/$label.$first.log" 2>&1 9>&- &
   done
   wait
-  for first in 1 501; do
-    counts=$(counts_of "$logs/sim.$first.log")
+  for first in "$3" $(($3 + half)); do
+    counts=$(counts_of "$logs/$label.$first.log")
     if [ -z "$counts" ]; then
-      tail -n 30 "$logs/sim.$first.log"
+      tail -n 30 "$logs/$label.$first.log"
       counts="0 1 0"
     fi
-    grep FAILED "$logs/sim.$first.log"
+    grep -a FAILED "$logs/$label.$first.log"
     read -r cp cf cs <<<"$counts"
     p=$((p + cp)) f=$((f + cf)) s=$((s + cs))
   done
-  count sim $p $f $s "$(since "$start")"
+  count "$label" $p $f $s "$(since "$start")"
 }
 
 # One digest of all that fifty seeds emit: for two runs, two compilers, with and without optimisation.
@@ -251,10 +251,11 @@ if [ -n "$sanitized" ]; then
   run_suite build-sanitize unit
   run_suite build-sanitize conformance
   run_suite build-sanitize fuzz
-  run_simulator build-sanitize
+  simulate sim-sanitized build-sanitize 1 400
 fi
 if [ -n "$release" ]; then
   run_suite build unit unit-dpdk "$core_tests"
+  simulate sim build 401 1600
   run_determinism ${simulators[@]+"${simulators[@]}"}
   run_suite build nic
   run_suite build apps

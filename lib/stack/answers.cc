@@ -17,6 +17,23 @@ void answer(Stack& s, const wire::TxSegment& tx, Output& out) {
   s.cx.count(Count::answers_sent);
 }
 
+uint32_t never_answered(const Stack& s) {
+  return static_cast<uint32_t>(s.cx.now.ms() - s.cx.params.record_ack_interval.ms());
+}
+
+// RFC5961-7: a TIME-WAIT record here and a half-open one there, or two that disagree, would answer each other's answers
+// as fast as the wire goes. Neither text nor a SYN alone is an answer.
+bool answer_due(Stack& s, uint32_t& answered_ms, const wire::Segment& seg) {
+  if (seg.text_len > 0 || (seg.flags & (wire::syn | wire::ack)) == wire::syn) return true;
+  uint32_t now_ms = static_cast<uint32_t>(s.cx.now.ms());
+  if (now_ms - answered_ms < s.cx.params.record_ack_interval.ms()) {
+    s.cx.count(Count::challenge_acks_suppressed);
+    return false;
+  }
+  answered_ms = now_ms;
+  return true;
+}
+
 namespace {
 
 void receive_arp(Stack& s, std::span<const uint8_t> bytes, const wire::OtherFrame& other, Output& out) {

@@ -105,6 +105,7 @@ void enter_time_wait(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out) 
   record.ttl = tcb.ttl;
   record.tos = tcb.tos;
   record.ts_ok = tcb.is(tcp::ts_ok);
+  record.answered_ms = never_answered(s);
   uint32_t index = s.time_waits.append(record);
   s.flows.rename(tcb.tag, Number::make(Kind::tcb, s.cx.index_of(tcb)), Number::make(Kind::time_wait, index));
   s.cx.count(Count::time_wait_entered);

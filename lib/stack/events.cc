@@ -38,7 +38,8 @@ bool deliver_text(Stack& s, Tcb& tcb, EventPort& port) {
 uint32_t urgent_ahead(const Stack& s, const Tcb& tcb) {
   uint32_t undelivered = 0;
   for (uint32_t i = tcb.text_head; i != no_index; i = s.cx.nodes[i].next) undelivered += s.cx.nodes[i].slice.length;
-  int32_t ahead = wire::offset(tcb.rcv.nxt - undelivered, tcb.rcv_up);
+  wire::Seq end = tcb.rcv.nxt - (tcb.is(tcp::fin_received) ? 1 : 0);  // of the text
+  int32_t ahead = wire::offset(end - undelivered, tcb.rcv_up);
   return ahead > 0 ? static_cast<uint32_t>(ahead) : 0;
 }
 

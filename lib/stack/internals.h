@@ -99,6 +99,10 @@ class Stack {
 // --- answers: stateless, into the reserve of the turn's segments ---
 bool answer_room(Stack& s, Output& out);  // false: counted
 void answer(Stack& s, const wire::TxSegment& tx, Output& out);
+// May a record that was last asked at `answered_ms` acknowledge `seg`? False: counted.
+bool answer_due(Stack& s, uint32_t& answered_ms, const wire::Segment& seg);
+// What `answered_ms` begins with.
+uint32_t never_answered(const Stack& s);
 void receive_other(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out);
 
 // --- ICMP and path MTU ---

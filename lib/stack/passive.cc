@@ -186,6 +186,7 @@ bool open_half(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t t
   record.ecn = seg.has(wire::ece) && seg.has(wire::cwr) &&  // RFC 3168 6.1.1
                s.cx.wants_ecn(listener.options.congestion, tcp::EcnMode::passive);
   record.options = agreed_options(s, seg.options);
+  record.answered_ms = never_answered(s);
   bool inserted = s.flows.insert(tag, Number::make(Kind::half_open, index));
   ensure(inserted);
   ++listener.half_open;
@@ -212,7 +213,7 @@ bool arrives_half_open(Stack& s, uint32_t index, const Segment& seg, Output& out
     case tcp::HalfOpenVerdict::reset: return arrives_for_cookie(s, index, seg, out);
     case tcp::HalfOpenVerdict::ack: break;
   }
-  if (!answer_room(s, out)) return false;
+  if (!answer_due(s, record.answered_ms, seg) || !answer_room(s, out)) return false;
   wire::TxSegment tx = tcp::make_answer(record.key, seg, s.cx.params.ttl, wire::ack);
   mark_as_listener(s, record, tx);
   tx.seq = record.iss + 1;

@@ -57,6 +57,8 @@ void arrives_time_wait(Stack& s, uint32_t index, const FlowKey& key, uint32_t ta
     uint32_t moved = s.time_waits.append(copy);
     s.flows.rename(tag, Number::make(Kind::time_wait, index), Number::make(Kind::time_wait, moved));
     index = moved;
+  } else if (!answer_due(s, record.answered_ms, seg)) {
+    return;
   }
   acknowledge(s, s.time_waits[index], seg, out);
 }

@@ -33,6 +33,7 @@ struct alignas(64) HalfOpen {
   bool in_use = false;
   bool ecn = false;         // the SYN asked for it, and we agree
   uint32_t receive_buffer = 0;
+  uint32_t answered_ms = 0;  // when, for RFC5961-7
 };
 
 enum class HalfOpenVerdict : uint8_t {

@@ -351,7 +351,8 @@ bool emit_lost(Context& cx, Tcb& tcb, Emission& out, uint32_t& sent) {
     note_resent(cx, tcb, used);
     tcb.clear(resend_first);
     ++sent;
-    if (tcb.timer == Tcb::Timer::none) start_loss_timer(cx, tcb);
+    // RFC6298-5.1; what went out first just now gets a whole RTO, too
+    if (tcb.timer == Tcb::Timer::none || (f == &tcb.first && tcb.timer == Tcb::Timer::retransmit)) start_loss_timer(cx, tcb);
   }
   tcb.clear(resend_first);
   return true;

@@ -22,6 +22,7 @@ struct alignas(64) TimeWait {
   uint32_t tag = 0;
   uint32_t ts_recent = 0;
   uint32_t ts_offset = 0;
+  uint32_t answered_ms = 0;  // when, for RFC5961-7
   uint16_t wnd = 0;  // the field as it was
   uint8_t ttl = 64;
   uint8_t tos = 0;

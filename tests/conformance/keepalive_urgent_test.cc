@@ -202,6 +202,14 @@ TEST_F(Urgent, AnAdvancingPointerIsToldAgain) {
   net.drop_sent();
 }
 
+// RFC9293-MUST-33: a FIN behind the text is no text
+TEST_F(Urgent, AFinDoesNotCount) {
+  net.in(F(1, 1, 10).urgent(5));
+  EXPECT_EQ(net.expect_event(Event::urgent).length, 5u);
+  net.expect_event(Event::peer_closed);
+  net.expect(A(1, 12));
+}
+
 // RFC9293-MUST-32: a pointer to what has been read is no news
 TEST_F(Urgent, AnOldPointerIsIgnored) {
   net.in(P(1, 1, 10));

@@ -192,6 +192,22 @@ TEST(PassiveOpen, RstInSynReceivedMustBeExact) {
   EXPECT_EQ(net.state(), State::syn_received);
 }
 
+// RFC5961-7: what is empty may be such an answer itself
+TEST(PassiveOpen, AnAckOutsideTheWindowInSynReceivedIsAnsweredTwiceASecond) {
+  Net net;
+  net.syn_received_passive();
+  net.in(A(0, 1));
+  net.expect(A(1, 1));
+  net.in(A(0, 1));
+  net.expect_none();
+  net.in(A(70000, 1, 10));  // text is no answer
+  net.expect(A(1, 1));
+  net.advance(milliseconds(500));
+  net.in(A(0, 1));
+  net.expect(A(1, 1));
+  EXPECT_EQ(net.counter(Count::challenge_acks_suppressed), 1u);
+}
+
 // RFC9293-3.10.7.4c: in SYN-RECEIVED of a passive open a SYN in the window is back to LISTEN
 TEST(PassiveOpen, SynInTheWindowInSynReceivedIsBackToListen) {
   Net net;

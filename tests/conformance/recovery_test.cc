@@ -49,6 +49,17 @@ TEST_F(Recovery, ThreeSackedSegmentsAboveAHoleResendItAtOnce) {
   EXPECT_EQ(net.counter(Count::retransmission_timeouts), 0u);
 }
 
+// RFC6298-5.1: what has just been sent again gets the whole RTO to be acknowledged
+TEST_F(Recovery, TheTimeoutCountsFromTheFirstSegmentsRetransmission) {
+  send_segments(10);
+  net.advance(milliseconds(100));
+  net.in(sacked(0, 1, 4));
+  expect_segment(0);
+  net.silent_for(milliseconds(299));
+  net.expect_after(milliseconds(1), A(begin(0), 1, size()));
+  EXPECT_EQ(net.counter(Count::retransmission_timeouts), 1u);
+}
+
 // RFC8985-6.2.5, RFC8985-6.2.1, RFC8985-8: one SACKed segment above the hole: lost when a quarter of the round trip has passed
 TEST_F(Recovery, AfterTheReorderingWindowAHoleIsLost) {
   send_segments(2);

@@ -96,6 +96,20 @@ TEST_F(TimeWait, AnAckElsewhereIsAcknowledged) {
   net.expect(A(2, 2));
 }
 
+// RFC5961-7: what is empty may be such an answer itself
+TEST_F(TimeWait, TwoRecordsThatDisagreeDoNotAnswerEachOtherForEver) {
+  net.in(A(500, 2));
+  net.expect(A(2, 2));
+  net.in(A(500, 2));
+  net.expect_none();
+  net.in(A(500, 2, 10));  // text is no answer
+  net.expect(A(2, 2));
+  net.advance(milliseconds(500));
+  net.in(A(500, 2));
+  net.expect(A(2, 2));
+  EXPECT_EQ(net.counter(Count::challenge_acks_suppressed), 1u);
+}
+
 // RFC9293-MAY-2, RFC 6191 2: without timestamps the sequence number decides
 TEST_F(TimeWait, SynAboveTheLastSequenceNumberReopens) {
   uint32_t last = net.own_iss() + 2;

@@ -1,41 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the two hosts do with each other. Every connection has a number; what flows on it in each direction, how long it
-// is and how it ends follow from the number, so both ends know what must arrive. Some connections are echoes: the
-// server sends the very buffers back.
+// What the two hosts do with each other: the client opens connections, the server listens, and some are opened by both
+// at once. Each end checks what it is told against what must come.
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "tests/sim/host.h"
+#include "tests/sim/streams.h"
 
 namespace millrace::sim {
 
-// How a stream ends, and what it carries.
-struct Script {
-  uint32_t length;      // bytes of this direction
-  bool closes_early;    // shutdown as soon as all is queued, else after the peer's FIN
-  bool aborts;          // RST somewhere in the middle
-  uint32_t chunk;       // bytes of one send
-  static Script of(const Plan& plan, uint32_t number, bool client);
-};
-bool is_echo(const Plan& plan, uint32_t number);
-
-// Byte `at` of a direction of connection `number`.
-uint8_t content(uint32_t number, bool client, uint32_t at);
-
-// What both ends share outside of the packets: which connection a client's port stands for.
-struct Registry {
-  std::map<uint16_t, uint32_t> by_client_port;
-};
-
 class Peer : public Host::Application {
  public:
-  Peer(const Plan& plan, Registry& registry, bool client) : plan_(plan), registry_(registry), client_(client),
-      random_(plan.seed * 31 + client) {}
+  Peer(const Plan& plan, Registry& registry, bool client);
 
   bool on_event(Host& host, Event& event) override;
   void on_turn(Host& host) override;
+  void on_asked(Host& host) override;
 
   // Nothing is left to do, and nothing is held.
   bool done() const;
@@ -47,9 +30,11 @@ class Peer : public Host::Application {
   struct Connection {
     ConnectionId id;
     uint32_t number = 0;
+    uint32_t attempt = 0;
     Script script{};
     bool echo = false;
-    bool expect_abort = false;
+    bool any_end = false;   // however it ends is right
+    bool ghost = false;     // the server's alone: the client knows nothing of it
     uint32_t queued = 0;    // bytes given to send
     uint32_t acked = 0;
     uint32_t received = 0;
@@ -60,6 +45,8 @@ class Peer : public Host::Application {
     bool shut = false;
     bool closed = false;
     bool aborted = false;
+    Instant heard_at;       // the latest event
+    bool asks = false;      // with keep-alive, whether the peer is still there
     std::vector<Slice> refused;  // an echo's buffers that did not fit
   };
   struct Kept {
@@ -67,26 +54,42 @@ class Peer : public Host::Application {
     Instant until;
   };
 
-  void open(Host& host, const Event& event, uint32_t number);
+  Connection& open(Host& host, const Event& event, uint32_t number, uint32_t attempt);
+  bool opened(Host& host, Event& event);
+  void not_connected(const Event& event);
   bool received(Host& host, Connection& c, Event& event);
+  void urgent(const Connection& c, uint32_t ahead);
   void closed(Connection& c, Event::Reason reason);
   bool failed(Host& host, Event& event);
   void work(Host& host, Connection& c);
-  void send(Host& host, Connection& c, const Slice& slice);
+  void send(Host& host, Connection& c, const Slice& slice, bool own);
+  void send_own(Host& host, Connection& c);
+  bool ends_in_the_middle(Host& host, Connection& c);
   void finish_sending(Host& host, Connection& c);
+  void listen(Host& host);
+  void connect(Host& host, uint32_t number);
+  void connect_all(Host& host);
+  void cross(Host& host);
+  void wait_again(uint32_t number);
+  Options options() const;
 
   const Plan& plan_;
+  const HostPlan& own_;
   Registry& registry_;
   bool client_;
   Random random_;
   bool listening_ = false;
+  Instant listener_until_ = Instant::never();
+  bool listener_left_ = false;
   uint32_t asked_ = 0;      // connects made
   uint32_t waiting_ = 0;    // connects without an answer
   uint32_t finished_ = 0;
   Instant next_work_ = Instant::never();
   std::map<uint64_t, Connection> open_;
   std::vector<Kept> kept_;
-  std::vector<uint32_t> again_;  // numbers whose connect found no port
+  std::vector<uint32_t> again_;      // numbers whose connect failed
+  std::vector<uint32_t> crossings_;  // numbers that both ends still have to open
+  uint64_t crossed_ = 0;             // the round in which that was tried last
 };
 
 }  // namespace millrace::sim

@@ -3,22 +3,14 @@
 // frames going to and coming from links. After each turn everything that must hold is checked.
 #pragma once
 
-#include <functional>
-#include <map>
-#include <memory>
-#include <string>
+#include <optional>
 #include <vector>
 
-#include "stack/internals.h"
+#include "tests/sim/checks.h"
 #include "tests/sim/link.h"
 #include "tests/sim/packets.h"
 
 namespace millrace::sim {
-
-// The first broken rule ends a run.
-struct Broken {
-  std::string what;
-};
 
 class Host {
  public:
@@ -27,17 +19,22 @@ class Host {
     virtual ~Application() = default;
     virtual bool on_event(Host& host, Event& event) = 0;
     virtual void on_turn(Host& host) = 0;
+    virtual void on_asked(Host& host) = 0;  // what was asked this turn has been done
   };
 
-  Host(const Plan& plan, int number, Instant start);
+  Host(const Plan& plan, int number);
 
   // One turn at `now`: frames that have arrived on `in`, then the application, then what leaves goes to `out`.
+  // Nothing happens while the host sleeps.
   void turn(Instant now, Link& in, Link& out, bool faulty, Application& application);
-  Instant next() const { return unread() ? std::min(next_deadline(*stack), now + microseconds(100)) : next_deadline(*stack); }
+  // When it will have something to do, as its application has from `application` on.
+  Instant next(const Link& in, Instant application) const;
   // Events that the application has not seen yet, in the ring or waiting for room in it.
   bool unread() const {
     return reclaimed_ != out_.events[0].next || !stack->failed[0].empty() || !stack->cx.pending[0].empty() || !asked_.empty();
   }
+  // Everything that the core holds has come back.
+  bool is_empty() const;
 
   void ask(const Request& request);  // within a turn
   Slice buffer(uint32_t length);     // empty when none is free
@@ -45,21 +42,23 @@ class Host {
 
   stack::Stack* stack = nullptr;
   Packets packets;
-  Instant now;
+  Instant now;        // of the world; the host's own clock is `offset` ahead
+  Duration offset;
   uint64_t digest = 0xcbf29ce484222325;
   uint32_t lent = 0;  // buffers with the application: events in the ring and kept ones
 
  private:
-  void check_window(const wire::TxSegment& tx);
   void collect(Link& in);
   void run_application(Application& application);
   void emit(Link& out, bool faulty);
-  void check() const;
+  void check_conservation() const;
+  Instant own(Instant at) const { return at + offset; }
 
   const Plan& plan_;
   int number_;
   Random random_;
   std::vector<std::byte> memory_;
+  std::optional<Checks> checks_;
   std::vector<Event> ring_;
   uint32_t consumed_ = 0;   // events the application has gone past
   uint32_t reclaimed_ = 0;  // and whose places are free again
@@ -70,10 +69,8 @@ class Host {
   std::vector<wire::SackBlock> sacks_;
   std::vector<PacketRef> release_;
   stack::Output out_;
-  struct Edge {
-    wire::Seq iss, right;
-  };
-  std::map<uint64_t, Edge> edges_;  // by ports: the right edge that was last promised
+  std::vector<uint32_t> drained_;  // flight records that nobody gets while there are faults
+  Instant awake_at_;
 };
 
 }  // namespace millrace::sim

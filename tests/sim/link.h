@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One direction of a wire: frames as bytes, each with the time at which it arrives. Loss, duplication, reordering and
-// corruption happen here; a router (router.h) may stand in it.
+// One direction of a wire: frames as bytes, each with the time at which it arrives. What happens to frames on their
+// way happens here.
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <span>
 #include <vector>
 
 #include "tests/sim/plan.h"
@@ -14,43 +14,56 @@ namespace millrace::sim {
 
 class Link {
  public:
-  Link(const Plan& plan, uint64_t salt) : plan_(plan), random_(plan.seed ^ salt), router_(plan, salt) {}
+  static constexpr uint32_t largest = 1920;  // bytes of a frame
+
+  Link(const Plan& plan, uint64_t salt)
+      : faults_(plan.faults), delay_(plan.delay), random_(plan.seed ^ salt), router_(plan, salt) {}
   Link* back = nullptr;  // the other direction: where errors about what is sent here go
 
-  void send(std::vector<uint8_t> bytes, Instant now, bool faulty) {
-    if (auto error = router_.refuses(bytes, now); !error.empty()) {
-      bool lost = faulty && random_.below(1000) < plan_.faults.loss;
-      if (!lost) back->in_flight_.emplace(now + plan_.delay, std::move(error));
-      return;
-    }
-    if (faulty)
-      if (auto error = router_.forges(bytes); !error.empty()) back->in_flight_.emplace(now + plan_.delay, std::move(error));
-    auto hit = [&](uint32_t per_mille) { return faulty && random_.below(1000) < per_mille; };
-    if (hit(plan_.faults.loss)) return;
-    // Only what checksums protect: on a real wire the frame check sequence guards the rest.
-    if (hit(plan_.faults.corruption) && bytes.size() > 34 && bytes[12] == 0x08 && bytes[13] == 0x00) {
-      uint32_t at = 14 + random_.below(static_cast<uint32_t>(bytes.size()) - 14);
-      bytes[at] ^= static_cast<uint8_t>(1u << random_.below(8));
-    }
-    Duration extra = hit(plan_.faults.reordering) ? nanoseconds(random_.below(static_cast<uint32_t>(plan_.faults.jitter.ns)))
-                                                  : Duration{};
-    if (hit(plan_.faults.duplication))
-      in_flight_.emplace(now + plan_.delay + nanoseconds(random_.below(1'000'000)), bytes);
-    in_flight_.emplace(now + plan_.delay + extra, std::move(bytes));
-  }
-  Instant next() const { return in_flight_.empty() ? Instant::never() : in_flight_.begin()->first; }
-  bool empty() const { return in_flight_.empty(); }
-  std::vector<uint8_t> take() {
-    auto bytes = std::move(in_flight_.begin()->second);
-    in_flight_.erase(in_flight_.begin());
-    return bytes;
-  }
+  // A frame that left at `now`.
+  void send(std::span<const uint8_t> frame, Instant now, bool faulty);
+  // A frame from elsewhere, that arrives at `at`.
+  void inject(std::span<const uint8_t> frame, Instant at) { arrive(at, frame); }
+
+  Instant next() const { return heap_.empty() ? Instant::never() : heap_.front().at; }
+  bool empty() const { return heap_.empty(); }
+  // The bytes of the next frame: valid until the next call.
+  std::span<const uint8_t> take();
 
  private:
-  const Plan& plan_;
+  struct Arrival {
+    Instant at;
+    uint64_t serial;  // of two at one time the first stays the first
+    uint32_t buffer;
+    uint32_t length;
+    // For a heap that has the earliest at its front.
+    friend bool operator<(const Arrival& a, const Arrival& b) {
+      return a.at != b.at ? a.at > b.at : a.serial > b.serial;
+    }
+  };
+  bool hit(uint32_t per_mille) { return per_mille != 0 && random_.below(1000) < per_mille; }
+  uint8_t* buffer(uint32_t index) { return bytes_.data() + size_t{index} * largest; }
+  void arrive(Instant at, std::span<const uint8_t> frame);
+  bool lost(Instant now);
+  void squeeze(std::span<uint8_t> frame, Instant now);
+  void mark(std::span<uint8_t> frame);
+  void replay(std::span<const uint8_t> frame, Instant now);
+
+  const Faults& faults_;
+  Duration delay_;
   Random random_;
   Router router_;
-  std::multimap<Instant, std::vector<uint8_t>> in_flight_;
+  std::vector<Arrival> heap_;
+  std::vector<uint8_t> bytes_;
+  std::vector<uint32_t> free_;
+  std::vector<std::vector<uint8_t>> old_;  // frames that may come once more
+  uint64_t serial_ = 0;
+  Instant begun_{};                        // the first frame's time
+  Instant in_order_{};                     // no frame that is only late overtakes
+  bool bad_ = false;
+  Instant bad_since_{};
+  uint32_t window_most_ = 65535;
+  Instant window_until_{};
 };
 
 }  // namespace millrace::sim

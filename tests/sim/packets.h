@@ -11,10 +11,16 @@
 #include "base/ensure.h"
 #include "millrace/packet.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__has_feature)
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#define POISON_UNUSED  // elsewhere it would only touch memory that most runs never use
 #else
 #define POISON(p, n) std::memset(p, 0xdd, n)
 #define UNPOISON(p, n) ((void)0)
@@ -26,10 +32,12 @@ class Packets {
  public:
   static constexpr uint32_t block_size = 2048;
 
-  explicit Packets(uint32_t count) : memory_(std::make_unique<uint8_t[]>(size_t{count} * block_size)), total_(count) {
+  explicit Packets(uint32_t count) : memory_(std::make_unique_for_overwrite<uint8_t[]>(size_t{count} * block_size)), total_(count) {
     for (uint32_t i = count; i-- > 0;) free_.push_back(memory_.get() + size_t{i} * block_size);
     taken_.resize(count);
+#ifdef POISON_UNUSED
     POISON(memory_.get(), size_t{count} * block_size);
+#endif
   }
   ~Packets() { UNPOISON(memory_.get(), size_t{total_} * block_size); }
   Packets(const Packets&) = delete;

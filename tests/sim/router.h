@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "base/siphash.h"
@@ -16,14 +17,15 @@ class Router {
   Router(const Plan& plan, uint64_t salt) : plan_(plan), random_(plan.seed * 31 + salt) {}
 
   // Empty: the frame goes on. Else it is dropped, and this goes back.
-  std::vector<uint8_t> refuses(const std::vector<uint8_t>& frame, Instant now) {
-    bool narrow = plan_.path_mtu != 0 && now >= Instant{plan_.first_ns} + plan_.narrow_after;
+  std::vector<uint8_t> refuses(std::span<const uint8_t> frame, Instant now) {
+    if (begun_ == Instant{}) begun_ = now;
+    bool narrow = plan_.path_mtu != 0 && now - begun_ >= plan_.narrow_after;
     if (!narrow || !is_ip(frame) || frame.size() <= 14u + plan_.path_mtu) return {};
     return error(frame, 3, 4, plan_.old_router ? 0 : plan_.path_mtu, 0);
   }
   // Empty, or an error that nobody has a reason for. Not about a SYN: who knows its number may end the open.
-  std::vector<uint8_t> forges(const std::vector<uint8_t>& frame) {
-    if (plan_.faults.forged == 0 || random_.below(1000) >= plan_.faults.forged) return {};
+  std::vector<uint8_t> forges(std::span<const uint8_t> frame) {
+    if (plan_.faults.forged_errors == 0 || random_.below(1000) >= plan_.faults.forged_errors) return {};
     if (!is_ip(frame) || frame[23] != 6 || frame.size() < 54 || (frame[47] & 2) != 0) return {};
     constexpr uint8_t types[] = {3, 3, 3, 11, 12};
     auto mtu = static_cast<uint16_t>(random_.below(4) == 0 ? random_.below(65536) : random_.below(1600));
@@ -34,7 +36,7 @@ class Router {
   }
 
  private:
-  static bool is_ip(const std::vector<uint8_t>& frame) {
+  static bool is_ip(std::span<const uint8_t> frame) {
     return frame.size() >= 42 && frame[12] == 0x08 && frame[13] == 0x00 && frame[14] == 0x45;
   }
 
@@ -47,7 +49,7 @@ class Router {
   }
 
   // What quotes the IP header and eight bytes, with the sequence number moved by `off`.
-  static std::vector<uint8_t> error(const std::vector<uint8_t>& frame, uint8_t type, uint8_t code, uint16_t mtu,
+  static std::vector<uint8_t> error(std::span<const uint8_t> frame, uint8_t type, uint8_t code, uint16_t mtu,
                                     uint32_t off) {
     std::vector<uint8_t> b(14 + 20 + 8 + 28);
     std::copy_n(frame.begin() + 6, 6, b.begin());
@@ -70,6 +72,7 @@ class Router {
 
   const Plan& plan_;
   Random random_;
+  Instant begun_{};  // the first frame's time
 };
 
 }  // namespace millrace::sim

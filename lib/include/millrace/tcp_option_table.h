@@ -107,6 +107,7 @@ inline constexpr auto tcp_options = [] {
       choice_option<&O::syn_cookies>("syn_cookies", syn_cookies_choices),
       number<&O::challenge_limit>("challenge_limit", count, 0, 65535),
       time_option<&O::challenge_period>("challenge_period", tick, hour),
+      time_option<&O::record_ack_interval>("record_ack_interval", Duration{}, hour),
       number<&O::receive_buffer>("receive_buffer", bytes, 2 * 1460, largest_window),
       number<&O::receive_buffer_max>("receive_buffer_max", bytes, 0, largest_window),
       number<&O::send_limit>("send_limit", bytes, 1, 1u << 30),

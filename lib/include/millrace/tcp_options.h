@@ -82,6 +82,7 @@ struct TcpOptions {
   // Challenge ACKs of one connection: at most so many in such a time (RFC5961-7). Linux: one in 500 ms, and 1000/s in all
   uint16_t challenge_limit = 10;
   Duration challenge_period = seconds(5);
+  Duration record_ack_interval = milliseconds(500);  // of a TIME-WAIT or half-open record: one in that time. Linux: 500 ms
 
   // --- windows ---
   uint32_t receive_buffer = 256 * 1024;    // bytes held for the application, at the start. Linux: 128 KB
