@@ -52,7 +52,10 @@ struct Params {
   // 50 ms are 125 MB; this is all that a window scale of 11 can say.
   uint32_t receive_buffer_max = 65535u << 11;
   uint32_t send_limit = 256 * 1024;        // bytes queued by `send` before failed(full)
-  uint16_t out_of_order_limit = 128;       // segments held for reassembly per connection
+  // Segments held for reassembly per connection; 0: as many as its receive buffer holds if each counts as
+  // out_of_order_charge bytes at least, for a packet buffer is held by a single byte, too.
+  uint32_t out_of_order_limit = 0;
+  uint16_t out_of_order_charge = 512;
   uint8_t initial_window = 10;             // segments (RFC 6928)
   uint8_t slow_start_stretch = 8;          // segments by which one ACK may open cwnd (RFC 9406 4.2: L, unpaced)
   uint32_t fixed_window = 1 << 20;         // bytes in flight with Congestion::none
@@ -85,7 +88,7 @@ struct Params {
            receive_buffer >= 2 * 1460 &&
            receive_buffer_max / 16384 <= receive_buffer &&  // the window's unit is at most half the buffer
            send_limit > 0 && initial_window > 0 && initial_window <= 10 &&
-           out_of_order_limit > 0 && msl.ns > 0 && ttl > 0;
+           out_of_order_charge > 0 && msl.ns > 0 && ttl > 0;
   }
 };
 static_assert(Params{}.valid());

@@ -36,6 +36,19 @@ struct Node {
 };
 static_assert(sizeof(Node) == 24);
 
+// A run of text that lies out of order: adjoining nodes, as many as there are (tcp/runs).
+struct Run {
+  Seq left;
+  Seq right;
+  uint32_t head = no_index;  // its nodes, by Node::next; the last one's is no_index
+  uint32_t tail = no_index;
+  uint32_t packets = 0;
+  uint32_t next = no_index;  // by sequence number
+  uint32_t child[2] = {no_index, no_index};
+  Link recent;               // by when it changed
+};
+static_assert(sizeof(Run) == 40);
+
 // A stretch of the sequence space that left at one time (tcp/flight).
 struct Flight {
   enum State : uint8_t { flying, sacked, lost };
@@ -193,9 +206,10 @@ struct alignas(64) Tcb {
   uint32_t acked_bytes = 0;       // for `sent`
   uint32_t flight_tail = no_index;  // last stretch in flight, if it is not `first`
   Seq burst;                      // where the text that left last, and all at one time, begins
-  uint32_t out_head = no_index;   // out of order, sorted
-  uint16_t out_count = 0;
-  uint8_t recent_count = 0;
+  uint32_t out_head = no_index;   // runs that lie out of order (tcp/runs): the first,
+  uint32_t out_root = no_index;   // the treap's root,
+  uint32_t out_recent = no_index;  // and the one that changed last (RFC2018-4c)
+  uint32_t out_count = 0;         // their packets
   uint8_t duplicate_count = 0;
   Congestion congestion = Congestion::cubic;
   uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
@@ -264,7 +278,6 @@ struct alignas(64) Tcb {
     uint32_t rtt = 0;             // us, as the receiver measures it; 0: unknown
     uint32_t rate = 0;            // bytes in a round trip, of the latest round
   } grow;
-  Seq recent[4];                  // where the latest out-of-order text began (RFC2018-4c)
   wire::SackBlock duplicates[4];  // what arrived twice and is yet to be reported, the first first (RFC 2883)
   Instant life_at = Instant::never();       // FIN-WAIT-2 of an orphan
   Instant keepalive_at = Instant::never();
