@@ -18,8 +18,8 @@ using wire::in_window;
 using wire::Segment;
 
 void challenge_ack(Context& cx, Tcb& tcb) {
-  if (cx.now - tcb.challenge_since >= cx.params.challenge_period) {
-    tcb.challenge_since = cx.now;
+  if (static_cast<uint32_t>(cx.now.ms()) - tcb.challenge_ms >= cx.params.challenge_period.ms()) {
+    tcb.challenge_ms = static_cast<uint32_t>(cx.now.ms());
     tcb.challenges = 0;
   }
   if (tcb.challenges >= cx.params.challenge_limit) {  // RFC5961-7, of this connection alone

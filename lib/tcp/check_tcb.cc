@@ -64,6 +64,32 @@ const char* check_runs(const Context& cx, const Tcb& tcb) {
   return nullptr;
 }
 
+// The list of what was sent again holds that and nothing else, and nothing lies before where it is searched from.
+const char* check_resent(const Context& cx, const Tcb& tcb) {
+  uint32_t resent = 0, listed = 0, places = 0;
+  bool once = false, lost = false;
+  bool searching = tcb.absent != 0 || tcb.is(in_recovery | in_loss);
+  for (uint32_t i = Flight::in_tcb; i != no_index; i = (i == Flight::in_tcb ? tcb.first : cx.flights[i]).next) {
+    const Flight& f = i == Flight::in_tcb ? tcb.first : cx.flights[i];
+    for (uint32_t place : tcb.from.sacked) places += place == i;
+    places += (tcb.from.lost == i) + (tcb.from.undecided == i);
+    if (searching && i == tcb.from.undecided && once) return "what was sent once is searched from the first";
+    if (searching && i == tcb.from.lost && lost) return "what is lost is searched from the first";
+    once |= f.state == Flight::flying && f.sends == 1;
+    lost |= f.state == Flight::lost;
+    resent += f.is_resent();
+  }
+  for (uint32_t place : tcb.from.sacked) places += place == no_index;
+  places += (tcb.from.lost == no_index) + (tcb.from.undecided == no_index);
+  if (searching && places != 5) return "places to search from are records of the flight";
+  for (uint32_t i = tcb.resent_head; i != no_index && listed <= resent; ++listed) {
+    const Flight& f = i == Flight::in_tcb ? tcb.first : cx.flights[i];
+    if (!f.is_resent()) return "only what was sent again is listed";
+    i = f.resent.next;
+  }
+  return listed == resent ? nullptr : "what was sent again is listed";
+}
+
 const char* check_flight(const Context& cx, const Tcb& tcb) {
   if (tcb.first.seq == tcb.first.end) return tcb.snd.una == tcb.snd.nxt ? nullptr : "what is in flight has a record";
   Seq at = tcb.snd.una;
@@ -71,8 +97,8 @@ const char* check_flight(const Context& cx, const Tcb& tcb) {
   for (const Flight* f = &tcb.first; f != nullptr; f = f->next == no_index ? nullptr : &cx.flights[f->next]) {
     if (f->seq != at || !before(f->seq, f->end)) return "flight records adjoin";
     if (before(f->seq, tcb.end)) {
-      if (f->node == no_index) return "a flight record has a node";
-      const Node& node = cx.nodes[f->node];
+      if (f->node() == no_index) return "a flight record has a node";
+      const Node& node = cx.nodes[f->node()];
       if (before(f->seq, node.seq) || before_eq(node.seq + node.slice.length, f->seq)) return "... that holds its text";
     }
     if (f->state == Flight::sacked) sacked += f->length();
@@ -80,6 +106,7 @@ const char* check_flight(const Context& cx, const Tcb& tcb) {
     if (f->next != no_index) last = f->next;
     at = f->end;
   }
+  if (const char* wrong = check_resent(cx, tcb)) return wrong;
   if (at != tcb.snd.nxt) return "flight records end at SND.NXT";
   if (last != no_index && last != tcb.flight_tail) return "the flight's tail is its last record";
   if (sacked != tcb.sacked || sacked + lost != tcb.absent) return "SACKed and lost are counted";

@@ -51,7 +51,9 @@ struct Params {
   // ... in the end, if the application takes what comes; not above receive_buffer: no growth. Twice 10 Gbit/s times
   // 50 ms are 125 MB; this is all that a window scale of 11 can say.
   uint32_t receive_buffer_max = 65535u << 11;
-  uint32_t send_limit = 256 * 1024;        // bytes queued by `send` before failed(full)
+  // Bytes queued by `send` before failed(full), and twice what cwnd allows on top: the application of a long path need
+  // not know how long it is. A connection with a limit of its own keeps that.
+  uint32_t send_limit = 256 * 1024;
   // Segments held for reassembly per connection; 0: as many as its receive buffer holds if each counts as
   // out_of_order_charge bytes at least, for a packet buffer is held by a single byte, too.
   uint32_t out_of_order_limit = 0;

@@ -66,8 +66,8 @@ bool place_left(const Context& cx, const Tcb& tcb) {
   return tcb.out_count < limit && cx.may_keep_out_of_order() && cx.runs.free_count() > 0;
 }
 
-// [seq, end), which `node` holds and no run, goes to the run that ends there, or the one that begins there, or both become
-// one; or begins a run.
+// [seq, end), which `node` holds and no run, goes to the run that ends there, or the one that begins there, or both
+// become one; or begins a run.
 void join(Context& cx, Tcb& tcb, uint32_t previous, uint32_t node, Seq end) {
   Seq seq = cx.nodes[node].seq;
   uint32_t next = run_after(cx, tcb, previous);

@@ -86,7 +86,8 @@ void unlink_recent(Context& cx, Tcb& tcb, uint32_t index) {
 uint32_t run_at(const Context& cx, const Tcb& tcb, Seq seq) {
   if (tcb.out_recent != no_index) {  // it mostly is this one
     const Run& run = cx.runs[tcb.out_recent];
-    if (before_eq(run.left, seq) && (run.next == no_index || before(seq, cx.runs[run.next].left))) return tcb.out_recent;
+    bool before_next = run.next == no_index || before(seq, cx.runs[run.next].left);
+    if (before_eq(run.left, seq) && before_next) return tcb.out_recent;
   }
   uint32_t found = no_index;
   for (uint32_t index = tcb.out_root; index != no_index;) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The runs of text that lie out of order: maximal stretches, sorted by a list, found by a treap over the same records
-// (expected depth 2 ln n, whatever an attacker sends: the priorities are salted), and ordered by when they last changed,
-// as SACK names them. What usually happens, text behind the run that changed last, searches nothing.
+// (expected depth 2 ln n, whatever an attacker sends: the priorities are salted), and ordered by when they last
+// changed, as SACK names them. What usually happens, text behind the run that changed last, searches nothing.
 #pragma once
 
 #include "tcp/context.h"

@@ -52,14 +52,25 @@ static_assert(sizeof(Run) == 40);
 // A stretch of the sequence space that left at one time (tcp/flight).
 struct Flight {
   enum State : uint8_t { flying, sacked, lost };
+  static constexpr uint32_t in_tcb = no_index - 1;  // the index of Tcb::first
+  static constexpr uint32_t no_node = (1u << 24) - 1;
   Seq seq;
   Seq end;                    // one past its last; a FIN counts
   Instant sent_at;            // its latest transmission
   uint32_t next = no_index;
-  uint32_t node = no_index;   // the one that holds seq; no_index: a FIN alone
-  State state = flying;
-  uint8_t sends = 0;          // transmissions
+  Link resent{};              // if it was sent again and may arrive still: by time
+  uint32_t node_bits : 24 = no_node;
+  State state : 2 = flying;
+  uint8_t sends : 6 = 0;      // transmissions
   uint32_t length() const { return wire::distance(seq, end); }
+  // The one that holds seq; no_index: a FIN alone.
+  uint32_t node() const { return node_bits == no_node ? no_index : node_bits; }
+  void set_node(uint32_t node) { node_bits = node & no_node; }
+  bool is_resent() const { return state == flying && sends > 1; }
+  // [seq, end) that leaves at `at` for the first time.
+  static Flight sent(Seq seq, Seq end, Instant at, uint32_t node) {
+    return {.seq = seq, .end = end, .sent_at = at, .node_bits = node & no_node, .sends = 1};
+  }
 };
 static_assert(sizeof(Flight) == 32);
 
@@ -205,12 +216,20 @@ struct alignas(64) Tcb {
   uint32_t cc_acked = 0;          // bytes acknowledged since cwnd last grew
   uint32_t acked_bytes = 0;       // for `sent`
   uint32_t flight_tail = no_index;  // last stretch in flight, if it is not `first`
+  struct {                        // stretches to search from (tcp/flight); no_index: the first
+    uint32_t sacked[3] = {no_index, no_index, no_index};  // that the latest SACK blocks lay in, or ended the search at
+    uint32_t lost = no_index;     // none that is lost lies before it
+    uint32_t undecided = no_index;  // none before it was sent once and is flying
+  } from;
+  uint32_t resent_head = no_index;  // sent again and flying: what left first
+  uint32_t resent_tail = no_index;
   Seq burst;                      // where the text that left last, and all at one time, begins
   uint32_t out_head = no_index;   // runs that lie out of order (tcp/runs): the first,
   uint32_t out_root = no_index;   // the treap's root,
   uint32_t out_recent = no_index;  // and the one that changed last (RFC2018-4c)
   uint32_t out_count = 0;         // their packets
   uint8_t duplicate_count = 0;
+  bool send_limit_grows = false;  // the application has not chosen it
   Congestion congestion = Congestion::cubic;
   uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
   Instant grow_at;                // text then ends a round (tcp/receive_window); 0: none has begun; never: no growth
@@ -244,17 +263,27 @@ struct alignas(64) Tcb {
     uint32_t resent = 0;          // bytes sent again that no D-SACK has named yet
     uint8_t acks = 0;             // since the timeout (RFC 5682)
   } undo;
-  struct {                        // RFC 9438
+  struct Cubic {                  // RFC 9438
     Instant epoch;                // 0: the next ACK in congestion avoidance begins one
     Instant seen;                 // the latest such ACK
-    uint32_t w_max = 0;           // bytes
-    uint32_t w_est = 0;
-    uint32_t prior = 0;           // cwnd before the latest loss
-    uint32_t est_acked = 0;
-    uint32_t k_ms = 0;
-    uint32_t step = 0;            // bytes to be acknowledged for one segment more
-    uint32_t aimed_ms = 0;        // when `step` was computed
-  } cubic;
+    uint32_t w_max;               // bytes
+    uint32_t w_est;
+    uint32_t prior;               // cwnd before the latest loss
+    uint32_t est_acked;
+    uint32_t k_ms;
+    uint32_t step;                // bytes to be acknowledged for one segment more
+    uint32_t aimed_ms;            // when `step` was computed
+  };
+  struct Dctcp {                  // RFC 8257
+    uint32_t end;                 // of the round, a sequence number
+    uint32_t alpha;               // of 1024
+    uint32_t acked;
+    uint32_t marked;
+  };
+  union {                         // by `congestion`
+    Cubic cubic{};
+    Dctcp dctcp;
+  };
   struct {                        // RFC 9406
     Seq end;                      // of the round
     uint32_t last_min = 0;        // us
@@ -263,12 +292,6 @@ struct alignas(64) Tcb {
     uint8_t samples = 0;
     uint8_t css_left = 0;         // rounds of conservative slow start; 0: the usual one
   } hystart;
-  struct {                        // RFC 8257
-    Seq end;
-    uint32_t alpha = 0;           // of 1024
-    uint32_t acked = 0;
-    uint32_t marked = 0;
-  } dctcp;
   struct {                        // growth of the receive buffer: once a round trip
     uint32_t since = 0;           // us, when the round under way began
     uint32_t edge_at = 0;         // us, when `edge` was promised
@@ -283,12 +306,12 @@ struct alignas(64) Tcb {
   Instant keepalive_at = Instant::never();
   Instant first_timeout;          // when what is not acknowledged now was first due
   Instant last_received;
-  Instant challenge_since;
-  Duration r2{};
+  uint32_t r2_s = 0;         // R2; 0: the stack's
   uint16_t port_pool = 0xffff;
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;
   uint16_t full_unread = 0;  // failed(full) events that the application has not gone past yet
+  uint32_t challenge_ms = 0;
   uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's
   uint8_t keepalive_sent = 0;
   uint8_t syn_sent_count = 0;

@@ -33,7 +33,7 @@ TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
 }
 
 bool past_r2(const Context& cx, const Tcb& tcb) {
-  Duration r2 = tcb.r2.ns != 0 ? tcb.r2 : cx.params.r2;  // RFC9293-MUST-21
+  Duration r2 = tcb.r2_s != 0 ? seconds(tcb.r2_s) : cx.params.r2;  // RFC9293-MUST-21
   return tcb.first_timeout.ns != 0 && cx.now - tcb.first_timeout >= r2;
 }
 

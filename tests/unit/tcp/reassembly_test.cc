@@ -202,8 +202,8 @@ TEST_F(ReassemblyTest, what_lies_above_one_hole_is_one_run) {
   EXPECT_EQ(told, segments);
 }
 
-// Who sends every second byte makes as many runs as there may be packets, and no way to one of them is long; whatever the
-// order.
+// Who sends every second byte makes as many runs as there may be packets, and no way to one of them is long; whatever
+// the order.
 TEST_F(ReassemblyTest, every_second_byte_is_found_in_a_few_steps) {
   Seq base{77};
   cx.run_salt = 0x1234567;
