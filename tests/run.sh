@@ -232,8 +232,8 @@ core_tests=
 [ -n "$sanitized" ] && core_tests=$(tests_of build-sanitize | cut -d'|' -f2 | tr '\n' ' ')
 if configure build; then
   mapfile -t targets < <(targets_of build "$core_tests")
-  compile build apps/millrace-echo apps/millrace-load tests/sim/millrace-sim "$packetdrill.so" "$packetdrill-info.so" \
-    "${targets[@]}" && release=yes
+  compile build apps/millrace-echo apps/millrace-load tests/sim/millrace-sim tests/sim/millrace-path "$packetdrill.so" \
+    "$packetdrill-info.so" "${targets[@]}" && release=yes
 fi
 
 simulators=()
@@ -255,6 +255,7 @@ if [ -n "$sanitized" ]; then
 fi
 if [ -n "$release" ]; then
   run_suite build unit unit-dpdk "$core_tests"
+  run_suite build sim paths sim/seeds
   run_determinism ${simulators[@]+"${simulators[@]}"}
   run_suite build nic
   run_suite build apps
