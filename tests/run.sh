@@ -232,7 +232,7 @@ core_tests=
 [ -n "$sanitized" ] && core_tests=$(tests_of build-sanitize | cut -d'|' -f2 | tr '\n' ' ')
 if configure build; then
   mapfile -t targets < <(targets_of build "$core_tests")
-  compile build apps/millrace-echo apps/millrace-load tests/interop/call-back tests/sim/millrace-sim "$packetdrill.so" \
+  compile build apps/millrace-echo apps/millrace-load tests/interop/call-back tests/sim/millrace-sim tests/sim/millrace-path "$packetdrill.so" \
     "$packetdrill-info.so" "${targets[@]}" && release=yes
 fi
 
@@ -256,6 +256,7 @@ fi
 if [ -n "$release" ]; then
   run_suite build unit unit-dpdk "$core_tests"
   simulate sim build 401 1600
+  run_suite build sim paths sim/seeds
   run_determinism ${simulators[@]+"${simulators[@]}"}
   run_suite build nic
   run_suite build apps

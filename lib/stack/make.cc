@@ -17,6 +17,7 @@ SipKey derived(const SipKey& secret, uint64_t purpose) {
 void lay_out(Stack& s, const Config& c, Region& region, Instant now) {
   s.cx.tcbs.init(region, c.max_connections);
   s.cx.nodes.init(region, c.held_limit);
+  s.cx.runs.init(region, c.held_limit / 4 + 1);  // never the first to be short: may_keep_out_of_order()
   s.cx.flights.init(region, c.held_limit);
   s.cx.wheel.init(region, c.max_connections + c.max_half_open, now);
   s.cx.ack_queue.ring = region.take<tcp::AckQueue::Entry>(std::bit_ceil(c.max_connections));
@@ -55,6 +56,7 @@ Stack* make_stack(const Config& config, std::span<std::byte> memory, Instant now
   s->cx.isn_secret = derived(config.secret, 1);
   s->flow_secret = derived(config.secret, 2);
   s->cookie_secret = derived(config.secret, 3);
+  s->cx.run_salt = static_cast<uint32_t>(derived(config.secret, 4).k0);
   if (config.listener_half_open == 0) s->config.listener_half_open = config.max_half_open - config.max_half_open / 4;
   s->to_announce = config.local.count;
   lay_out(*s, config, region, now);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/check_tcb.h"
 
+#include "tcp/runs.h"
+
 namespace millrace::tcp {
 
 using wire::before;
@@ -14,15 +16,7 @@ const char* check_chains(const Context& cx, const Tcb& tcb) {
   for (uint32_t i = tcb.text_head; i != no_index; i = cx.nodes[i].next) charged += cx.nodes[i].slice.length;
   if (charged > tcb.charged) return "undelivered text is charged";
   if (tcb.duplicate_count > 0 && !tcb.is(sack_ok)) return "duplicates are reported to a peer with SACK";
-  Seq at = tcb.rcv.nxt;
-  for (uint32_t i = tcb.out_head; i != no_index; i = cx.nodes[i].next) {
-    const Node& node = cx.nodes[i];
-    if (!before(at, node.seq) && node.seq != at) return "out-of-order text is sorted and disjoint";
-    if (i == tcb.out_head && !before(tcb.rcv.nxt, node.seq)) return "there is a gap before out-of-order text";
-    if (node.slice.length == 0) return "no empty node is held";
-    at = node.seq + node.slice.length;
-  }
-  at = Seq{0};
+  Seq at{0};
   bool first = true;
   bool handshake = tcb.state == State::syn_sent || tcb.state == State::syn_received;
   Seq una = handshake ? tcb.iss + 1 : tcb.snd.una;  // text waits behind the SYN
@@ -38,6 +32,64 @@ const char* check_chains(const Context& cx, const Tcb& tcb) {
   return nullptr;
 }
 
+const char* check_run(const Context& cx, const Run& run) {
+  Seq at = run.left;
+  uint32_t packets = 0;
+  uint32_t last = no_index;
+  for (uint32_t i = run.head; i != no_index; last = i, i = cx.nodes[i].next, ++packets) {
+    const Node& node = cx.nodes[i];
+    if (node.seq != at || node.slice.length == 0) return "the nodes of a run adjoin";
+    at = node.seq + node.slice.length;
+  }
+  if (at != run.right || last != run.tail || packets != run.packets) return "a run is what its nodes hold";
+  return nullptr;
+}
+
+const char* check_runs(const Context& cx, const Tcb& tcb) {
+  Seq at = tcb.rcv.nxt;
+  uint32_t packets = 0, runs = 0, recent = 0;
+  uint32_t last = no_index;
+  for (uint32_t i = tcb.out_head; i != no_index; last = i, i = cx.runs[i].next, ++runs) {
+    const Run& run = cx.runs[i];
+    if (!before(at, run.left)) return "there is a gap before each run";
+    if (const char* wrong = check_run(cx, run)) return wrong;
+    if (run_at(cx, tcb, run.left) != i || run_at(cx, tcb, run.left - 1) != last) return "each run is found";
+    for (uint32_t child : run.child)
+      if (child != no_index && run_priority(cx, child) > run_priority(cx, i)) return "the treap is a heap";
+    packets += run.packets;
+    at = run.right;
+  }
+  for (uint32_t i = tcb.out_recent; i != no_index && recent <= runs; i = cx.runs[i].recent.next) ++recent;
+  if (packets != tcb.out_count || recent != runs) return "what is out of order is counted";
+  return nullptr;
+}
+
+// The list of what was sent again holds that and nothing else, and nothing lies before where it is searched from.
+const char* check_resent(const Context& cx, const Tcb& tcb) {
+  uint32_t resent = 0, listed = 0, places = 0;
+  bool once = false, lost = false;
+  bool searching = tcb.absent != 0 || tcb.is(in_recovery | in_loss);
+  for (uint32_t i = Flight::in_tcb; i != no_index; i = (i == Flight::in_tcb ? tcb.first : cx.flights[i]).next) {
+    const Flight& f = i == Flight::in_tcb ? tcb.first : cx.flights[i];
+    for (uint32_t place : tcb.from.sacked) places += place == i;
+    places += (tcb.from.lost == i) + (tcb.from.undecided == i);
+    if (searching && i == tcb.from.undecided && once) return "what was sent once is searched from the first";
+    if (searching && i == tcb.from.lost && lost) return "what is lost is searched from the first";
+    once |= f.state == Flight::flying && f.sends == 1;
+    lost |= f.state == Flight::lost;
+    resent += f.is_resent();
+  }
+  for (uint32_t place : tcb.from.sacked) places += place == no_index;
+  places += (tcb.from.lost == no_index) + (tcb.from.undecided == no_index);
+  if (searching && places != 5) return "places to search from are records of the flight";
+  for (uint32_t i = tcb.resent_head; i != no_index && listed <= resent; ++listed) {
+    const Flight& f = i == Flight::in_tcb ? tcb.first : cx.flights[i];
+    if (!f.is_resent()) return "only what was sent again is listed";
+    i = f.resent.next;
+  }
+  return listed == resent ? nullptr : "what was sent again is listed";
+}
+
 const char* check_flight(const Context& cx, const Tcb& tcb) {
   if (tcb.first.seq == tcb.first.end) return tcb.snd.una == tcb.snd.nxt ? nullptr : "what is in flight has a record";
   Seq at = tcb.snd.una;
@@ -45,8 +97,8 @@ const char* check_flight(const Context& cx, const Tcb& tcb) {
   for (const Flight* f = &tcb.first; f != nullptr; f = f->next == no_index ? nullptr : &cx.flights[f->next]) {
     if (f->seq != at || !before(f->seq, f->end)) return "flight records adjoin";
     if (before(f->seq, tcb.end)) {
-      if (f->node == no_index) return "a flight record has a node";
-      const Node& node = cx.nodes[f->node];
+      if (f->node() == no_index) return "a flight record has a node";
+      const Node& node = cx.nodes[f->node()];
       if (before(f->seq, node.seq) || before_eq(node.seq + node.slice.length, f->seq)) return "... that holds its text";
     }
     if (f->state == Flight::sacked) sacked += f->length();
@@ -54,6 +106,7 @@ const char* check_flight(const Context& cx, const Tcb& tcb) {
     if (f->next != no_index) last = f->next;
     at = f->end;
   }
+  if (const char* wrong = check_resent(cx, tcb)) return wrong;
   if (at != tcb.snd.nxt) return "flight records end at SND.NXT";
   if (last != no_index && last != tcb.flight_tail) return "the flight's tail is its last record";
   if (sacked != tcb.sacked || sacked + lost != tcb.absent) return "SACKed and lost are counted";
@@ -78,6 +131,7 @@ const char* check_tcb(const Context& cx, const Tcb& tcb) {
   }
   if (tcb.timer != Tcb::Timer::none && tcb.wheel_at > tcb.timer_at) return "the wheel looks before the timer is due";
   const char* wrong = in(tcb.state, synchronized) ? check_flight(cx, tcb) : nullptr;
+  if (wrong == nullptr) wrong = check_runs(cx, tcb);
   return wrong != nullptr ? wrong : check_chains(cx, tcb);
 }
 

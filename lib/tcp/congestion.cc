@@ -123,7 +123,7 @@ void cc_idle(Tcb& tcb, const Params& p) {
   if (restart == tcb.cwnd) return;
   tcb.ssthresh = std::max(tcb.ssthresh, tcb.cwnd / 4 * 3);  // the way back is quick (RFC 2861)
   tcb.cwnd = restart;
-  cubic_restart(tcb);
+  if (tcb.congestion == Congestion::cubic) cubic_restart(tcb);
 }
 
 }  // namespace millrace::tcp

@@ -41,6 +41,7 @@ struct Context {
   Params params;
   Pool<Tcb> tcbs;
   Pool<Node> nodes;
+  Pool<Run> runs;
   Pool<Flight> flights;
   timer::Wheel wheel;
   ReadyList ready_small;  // ACKs and answers below one MSS: first
@@ -56,6 +57,7 @@ struct Context {
   bool requests_waiting[limits::channels] = {};  // requests that were made before events were read are yet to be served
   Counters counters;
   SipKey isn_secret;
+  uint32_t run_salt = 0;  // secret, too
   uint32_t core = 0;
   uint16_t own_mss = 1460;               // what we advertise (RFC9293-MUST-67)
   Batch<PacketRef>* release = nullptr;   // of this turn's Output

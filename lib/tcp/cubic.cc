@@ -94,9 +94,11 @@ void cubic_acked(Context& cx, Tcb& tcb, const Acked& a) {
 
 void cubic_lost(Tcb& tcb, uint32_t flight) {
   auto& c = tcb.cubic;
-  c.prior = tcb.cwnd;
+  // What the peer's window or the application left of cwnd says nothing about what the path carries (RFC 7661).
+  uint32_t window = std::min(tcb.cwnd, std::max(flight, tcb.ssthresh));
+  c.prior = window;
   // RFC9438-4.7: who did not get back to where it was leaves room for others
-  c.w_max = tcb.cwnd < c.w_max ? static_cast<uint32_t>(uint64_t{tcb.cwnd} * 17 / 20) : tcb.cwnd;
+  c.w_max = window < c.w_max ? static_cast<uint32_t>(uint64_t{window} * 17 / 20) : window;
   uint64_t base = c.of_cwnd ? tcb.cwnd : flight;  // RFC9438-4.6b: a cwnd that is not used does not grow
   tcb.ssthresh = std::max(static_cast<uint32_t>(base * 7 / 10), 2u * tcb.mss);  // RFC9438-4.6a
   cubic_restart(tcb);

@@ -14,16 +14,68 @@ using wire::distance;
 
 namespace {
 
-bool split(Context& cx, Tcb& tcb, Flight& f, Seq at) {
+// Stretches that the search for one SACK block passes before it waits for the next ACK: who SACKs here and there by
+// turns must not make each ACK a walk.
+constexpr uint32_t most_steps = 1000;
+
+Flight& at(Context& cx, Tcb& tcb, uint32_t index) { return index == Flight::in_tcb ? tcb.first : cx.flights[index]; }
+
+uint32_t index_of(const Context& cx, const Tcb& tcb, const Flight& f) {
+  return &f == &tcb.first ? Flight::in_tcb : static_cast<uint32_t>(&f - &cx.flights[0]);
+}
+
+// The places to search from are kept up only while there is something to search for.
+bool searching(const Tcb& tcb) { return tcb.absent != 0 || tcb.is(in_recovery | in_loss); }
+
+// A place to search from: no_index stands for the first stretch.
+uint32_t place_of(const Context& cx, const Tcb& tcb, const Flight& f) {
+  return &f == &tcb.first ? no_index : index_of(cx, tcb, f);
+}
+Flight& place(Context& cx, Tcb& tcb, uint32_t index) { return index == no_index ? tcb.first : cx.flights[index]; }
+
+// The record `gone` is another's now.
+void move_places(Tcb& tcb, uint32_t gone, uint32_t to) {
+  auto& from = tcb.from;
+  for (uint32_t* p : {&from.sacked[0], &from.sacked[1], &from.sacked[2], &from.lost, &from.undecided})
+    if (*p == gone) *p = to;
+}
+
+// `f`, which was sent again, stands behind `previous` (no_index: at the front).
+void link_resent(Context& cx, Tcb& tcb, Flight& f, uint32_t previous) {
+  uint32_t index = index_of(cx, tcb, f);
+  uint32_t& link = previous == no_index ? tcb.resent_head : at(cx, tcb, previous).resent.next;
+  f.resent = {link, previous};
+  link = index;
+  (f.resent.next == no_index ? tcb.resent_tail : at(cx, tcb, f.resent.next).resent.prev) = index;
+}
+
+void unlink_resent(Context& cx, Tcb& tcb, const Flight& f) {
+  (f.resent.prev == no_index ? tcb.resent_head : at(cx, tcb, f.resent.prev).resent.next) = f.resent.next;
+  (f.resent.next == no_index ? tcb.resent_tail : at(cx, tcb, f.resent.next).resent.prev) = f.resent.prev;
+}
+
+// The record at `index`, the one behind the first, becomes the first.
+void move_to_first(Context& cx, Tcb& tcb, uint32_t index) {
+  Flight& f = tcb.first = cx.flights[index];
+  cx.flights.give(index);
+  if (f.is_resent()) {
+    (f.resent.prev == no_index ? tcb.resent_head : at(cx, tcb, f.resent.prev).resent.next) = Flight::in_tcb;
+    (f.resent.next == no_index ? tcb.resent_tail : at(cx, tcb, f.resent.next).resent.prev) = Flight::in_tcb;
+  }
+  if (searching(tcb)) move_places(tcb, index, no_index);
+}
+
+bool split(Context& cx, Tcb& tcb, Flight& f, Seq where) {
   uint32_t index = cx.flights.take();
   if (index == no_index) return false;
   Flight& rest = cx.flights[index];
   rest = f;
-  rest.seq = at;
-  rest.node = node_of(cx, f.node, at);
-  f.end = at;
+  rest.seq = where;
+  rest.set_node(node_of(cx, f.node(), where));
+  f.end = where;
   if (&last_flight(cx, tcb) == &f) tcb.flight_tail = index;
   f.next = index;
+  if (f.is_resent()) link_resent(cx, tcb, rest, index_of(cx, tcb, f));
   return true;
 }
 
@@ -35,6 +87,8 @@ bool alike(const Flight& a, const Flight& b) {
 void swallow_next(Context& cx, Tcb& tcb, Flight& f) {
   uint32_t index = f.next;
   const Flight& gone = cx.flights[index];
+  if (gone.is_resent()) unlink_resent(cx, tcb, gone);
+  if (searching(tcb)) move_places(tcb, index, place_of(cx, tcb, f));
   f.end = gone.end;
   f.next = gone.next;
   if (f.sent_at < gone.sent_at) f.sent_at = gone.sent_at;
@@ -62,7 +116,7 @@ void note_delivery(const Context& cx, const Tcb& tcb, const Flight& f, uint32_t 
   told.sample_at = f.sent_at;
   told.sample_end = f.end;
   if (f.state == Flight::lost) told.original = true;
-  if (tcb.absent != 0 && before(f.end, tcb.rack.fack)) told.reordered = true;
+  if (tcb.absent != 0 && in_round(tcb, tcb.rack.fack) && before(f.end, tcb.rack.fack)) told.reordered = true;
 }
 
 }  // namespace
@@ -80,7 +134,7 @@ Flight& last_segment(Context& cx, Tcb& tcb) {
 // RFC8985-6.1
 void flight_sent(Context& cx, Tcb& tcb, Seq seq, Seq end, uint32_t node) {
   if (!in_flight(tcb)) {
-    tcb.first = {seq, end, cx.now, no_index, node, Flight::flying, 1};
+    tcb.first = Flight::sent(seq, end, cx.now, node);
     if (tcb.limit == Limit::idle) all_sent(cx, tcb);
     return;
   }
@@ -88,16 +142,21 @@ void flight_sent(Context& cx, Tcb& tcb, Seq seq, Seq end, uint32_t node) {
   bool alike = last.sent_at == cx.now && last.sends == 1 && last.state == Flight::flying;
   uint32_t index = alike ? no_index : cx.flights.take();
   if (index == no_index) {
-    if (last.state != Flight::flying) {  // no record is free: what is known of the last is forgotten
+    bool flew = last.state == Flight::flying;
+    if (!flew) {  // no record is free: what is known of the last is forgotten
       tcb.absent -= last.length();
       if (last.state == Flight::sacked) tcb.sacked -= last.length();
       last.state = Flight::flying;
+    }
+    if (last.sends > 1) {
+      if (flew) unlink_resent(cx, tcb, last);
+      link_resent(cx, tcb, last, tcb.resent_tail);
     }
     last.end = end;
     last.sent_at = cx.now;
     return;
   }
-  cx.flights[index] = {seq, end, cx.now, no_index, node, Flight::flying, 1};
+  cx.flights[index] = Flight::sent(seq, end, cx.now, node);
   last.next = index;
   tcb.flight_tail = index;
 }
@@ -105,9 +164,11 @@ void flight_sent(Context& cx, Tcb& tcb, Seq seq, Seq end, uint32_t node) {
 void flight_resent(Context& cx, Tcb& tcb, Flight& f, uint32_t length) {
   if (length < f.length()) split(cx, tcb, f, f.seq + length);
   if (f.state == Flight::lost) tcb.absent -= f.length();
+  if (f.is_resent()) unlink_resent(cx, tcb, f);
   f.state = Flight::flying;
   f.sent_at = cx.now;
-  if (f.sends < 255) ++f.sends;
+  f.sends = static_cast<uint8_t>(std::min(f.sends + 1, 63)) & 63;
+  link_resent(cx, tcb, f, tcb.resent_tail);
 }
 
 void flight_acked(Context& cx, Tcb& tcb, Seq una, Delivered& told) {
@@ -125,32 +186,62 @@ void flight_acked(Context& cx, Tcb& tcb, Seq una, Delivered& told) {
     }
     if (!whole) {
       f.seq = una;
-      f.node = node_of(cx, f.node, una);
+      f.set_node(node_of(cx, f.node(), una));
       return;
     }
+    if (f.is_resent()) unlink_resent(cx, tcb, f);
     uint32_t index = f.next;
     if (index == no_index) {
       f.seq = f.end;
       return;
     }
-    f = cx.flights[index];
-    cx.flights.give(index);
+    move_to_first(cx, tcb, index);
   }
 }
 
+namespace {
+
+// From where to search for `left`: the nearest known place before it. nullptr: [left, right) is SACKed already, as
+// blocks mostly are that an ACK repeats.
+Flight* search_from(Context& cx, Tcb& tcb, Seq left, Seq right) {
+  Flight* best = &tcb.first;
+  for (uint32_t index : tcb.from.sacked) {
+    Flight& f = place(cx, tcb, index);
+    if (f.state == Flight::sacked && before_eq(f.seq, left) && before_eq(right, f.end)) return nullptr;
+    if (before(f.seq, left) && before(best->seq, f.seq)) best = &f;
+  }
+  return best;
+}
+
+void remember_place(Context& cx, Tcb& tcb, const Flight& f) {
+  uint32_t index = place_of(cx, tcb, f);
+  auto& known = tcb.from.sacked;
+  if (index == known[0]) return;
+  if (index != known[1]) known[2] = known[1];
+  known[1] = known[0];
+  known[0] = index;
+}
+
+}  // namespace
+
 // RFC6675-4U, RFC2018-5a: marked, and kept until it is acknowledged.
 void flight_sacked(Context& cx, Tcb& tcb, Seq left, Seq right, Delivered& told) {
+  if (!searching(tcb)) tcb.from = {};
+  Flight* f = search_from(cx, tcb, left, right);
+  if (f == nullptr) return;
   Flight* previous = nullptr;
-  for (Flight* f = &tcb.first; f != nullptr; previous = f, f = next(cx, *f)) {
-    if (before_eq(f->end, left)) continue;
-    if (before_eq(right, f->seq)) return;
-    if (f->state == Flight::sacked) continue;
+  Flight* seen = f;
+  uint32_t steps = 0;
+  for (; f != nullptr && before(f->seq, right) && steps < most_steps; previous = f, f = next(cx, *f), ++steps) {
+    seen = f;
+    if (before_eq(f->end, left) || f->state == Flight::sacked) continue;
     if (before(f->seq, left)) {
-      if (!split(cx, tcb, *f, left)) continue;
-      continue;  // the rest is the next one
+      split(cx, tcb, *f, left);  // the rest is the next one
+      continue;
     }
-    if (after(f->end, right) && !split(cx, tcb, *f, right)) return;
+    if (after(f->end, right) && !split(cx, tcb, *f, right)) break;
     note_delivery(cx, tcb, *f, f->length(), told);
+    if (f->is_resent()) unlink_resent(cx, tcb, *f);
     if (f->state != Flight::lost) tcb.absent += f->length();
     tcb.sacked += f->length();
     f->state = Flight::sacked;
@@ -159,12 +250,18 @@ void flight_sacked(Context& cx, Tcb& tcb, Seq left, Seq right, Delivered& told) 
       f = previous;
     }
     while (f->next != no_index && cx.flights[f->next].state == Flight::sacked) swallow_next(cx, tcb, *f);
+    seen = f;
   }
+  remember_place(cx, tcb, *seen);
 }
 
 void flight_lost(Context& cx, Tcb& tcb, Flight& f, uint32_t length) {
   if (f.state != Flight::flying) return;
+  if (!searching(tcb)) tcb.from = {};
   if (length < f.length()) split(cx, tcb, f, f.seq + length);
+  if (f.is_resent()) unlink_resent(cx, tcb, f);
+  bool first = tcb.absent == tcb.sacked || before(f.seq, place(cx, tcb, tcb.from.lost).seq);
+  if (first) tcb.from.lost = place_of(cx, tcb, f);
   f.state = Flight::lost;
   tcb.absent += f.length();
 }
@@ -183,20 +280,24 @@ bool flight_too_big(Context& cx, Tcb& tcb, Seq from) {
 
 void flight_forget_lost(Context& cx, Tcb& tcb) {
   if (!in_flight(tcb)) return;
+  tcb.from = {};
   for (Flight* f = &tcb.first; f != nullptr; f = next(cx, *f)) {
     if (f->state != Flight::lost) continue;
     f->state = Flight::flying;
     tcb.absent -= f->length();
+    if (f->sends > 1) link_resent(cx, tcb, *f, tcb.resent_tail);
   }
 }
 
 void flight_forget_sacked(Context& cx, Tcb& tcb) {
   if (!in_flight(tcb)) return;
+  tcb.from = {};
   for (Flight* f = &tcb.first; f != nullptr; f = next(cx, *f)) {
     if (f->state != Flight::sacked) continue;
     f->state = Flight::flying;
     tcb.absent -= f->length();
     tcb.sacked -= f->length();
+    if (f->sends > 1) link_resent(cx, tcb, *f, tcb.resent_tail);
   }
 }
 
@@ -209,16 +310,49 @@ void flight_drop(Context& cx, Tcb& tcb) {
   tcb.first.end = tcb.first.seq;
   tcb.first.next = no_index;
   tcb.absent = tcb.sacked = 0;
+  tcb.resent_head = tcb.resent_tail = no_index;
 }
 
 Flight* first_lost(Context& cx, Tcb& tcb) {
   if (tcb.absent == tcb.sacked) return nullptr;
-  for (Flight* f = &tcb.first; f != nullptr; f = next(cx, *f)) {
-    if (f->state == Flight::lost) return f;
-    // On the way, what was sent again in one turn becomes one stretch, so that the way stays short.
-    for (Flight* n = next(cx, *f); n != nullptr && alike(*f, *n); n = next(cx, *f)) swallow_next(cx, tcb, *f);
+  Flight* f = &place(cx, tcb, tcb.from.lost);
+  if (f->state == Flight::lost) return f;
+  for (Flight* n = next(cx, *f); n != nullptr && n->state != Flight::lost; n = next(cx, *f)) {
+    // On the way, what was sent again in one turn becomes one stretch.
+    if (alike(*f, *n))
+      swallow_next(cx, tcb, *f);
+    else
+      f = n;
   }
-  return nullptr;
+  tcb.from.lost = place_of(cx, tcb, *f);
+  return next(cx, *f);
+}
+
+Duration flight_overdue(Context& cx, Tcb& tcb, Instant sent_at, Seq end, Duration window) {
+  Duration wait{};
+  auto due = [&](Flight& f) {  // false: it is too early to say, or it left later
+    if (sent_at < f.sent_at || (sent_at == f.sent_at && before_eq(end, f.end))) return false;
+    if (f.sent_at + window <= cx.now) {
+      flight_lost(cx, tcb, f, f.length());
+      return true;
+    }
+    Duration rest = f.sent_at + window - cx.now;
+    if (wait.ns == 0 || rest < wait) wait = rest;
+    return false;
+  };
+  // What was sent once left in the order of its numbers; what was sent again has a list.
+  Flight* f = searching(tcb) ? &place(cx, tcb, tcb.from.undecided) : &tcb.first;
+  for (;; f = next(cx, *f)) {
+    if (f->state == Flight::flying && f->sends == 1 && !due(*f)) break;
+    if (f->next == no_index) break;
+  }
+  tcb.from.undecided = place_of(cx, tcb, *f);
+  for (uint32_t index = tcb.resent_head; index != no_index;) {
+    Flight& resent = at(cx, tcb, index);
+    index = resent.resent.next;
+    if (!due(resent)) break;
+  }
+  return wait;
 }
 
 }  // namespace millrace::tcp

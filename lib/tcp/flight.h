@@ -2,6 +2,8 @@
 // What is in flight: SND.UNA to SND.NXT as stretches that each left at one time, and what is known of each (RFC8985-4.2, RFC8985-4.1,
 // the scoreboard of RFC 6675). The first lies in the TCB, so a connection with one request under way touches
 // nothing else. When no record is free, neighbours are merged: times get coarser, never wrong about what was sent.
+// No ACK walks them all: blocks are searched for from where the last ones were, losses from where the last ones were
+// found, and what was sent again stands in a list of its own.
 #pragma once
 
 #include "tcp/context.h"
@@ -29,6 +31,8 @@ struct Delivered {
 };
 
 inline bool in_flight(const Tcb& tcb) { return tcb.first.seq != tcb.first.end; }
+// Does `at` lie in what is in flight? Numbers that were noted long ago do not, though they may seem to be ahead.
+inline bool in_round(const Tcb& tcb, Seq at) { return wire::in_window(at, tcb.snd.una, tcb.flight() + 1); }
 inline Flight* next(Context& cx, const Flight& f) { return f.next == no_index ? nullptr : &cx.flights[f.next]; }
 
 // [seq, end), which begins in `node`, has left for the first time.
@@ -52,6 +56,9 @@ void flight_drop(Context& cx, Tcb& tcb);
 Flight& last_flight(Context& cx, Tcb& tcb);
 // The last segment, one MSS at most, as a stretch of its own.
 Flight& last_segment(Context& cx, Tcb& tcb);
+// What left before (sent_at, end) did, and `window` ago or longer, is taken for lost (RFC 8985 6.2.5). Returns how long
+// until more can be said; zero: nothing is in doubt. What is decided is not looked at again.
+Duration flight_overdue(Context& cx, Tcb& tcb, Instant sent_at, Seq end, Duration window);
 // The first that is lost, or nullptr.
 Flight* first_lost(Context& cx, Tcb& tcb);
 

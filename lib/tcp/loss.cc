@@ -81,6 +81,7 @@ void loss_timeout(Context& cx, Tcb& tcb) {
   Duration old = microseconds(rtt + rtt / 4);
   for (Flight* f = in_flight(tcb) ? &tcb.first : nullptr; f != nullptr; f = next(cx, *f))
     if (f == &tcb.first || f->sent_at + old <= cx.now) flight_lost(cx, tcb, *f, f->length());
+  if (!in_flight(tcb)) tcb.from = {};
   tcb.clear(in_recovery | probe_outstanding);  // RFC 8985 7.1: this has its own price
   tcb.set(in_loss | resend_first);
   tcb.recover = tcb.snd.max;  // RFC6582-3.2.4, RFC6675-5.1T

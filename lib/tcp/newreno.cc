@@ -18,7 +18,10 @@ void set_cwnd(Tcb& tcb, uint32_t cwnd) {
 }
 
 void resend(Context& cx, Tcb& tcb) {
-  if (!in_flight(tcb)) return;
+  if (!in_flight(tcb)) {
+    tcb.from = {};
+    return;
+  }
   flight_lost(cx, tcb, tcb.first, tcb.mss);
   tcb.set(resend_first);
   cx.want_output(tcb);
@@ -37,11 +40,11 @@ void duplicate_ack(Context& cx, Tcb& tcb) {
   save_for_undo(tcb);
   cc_lost(tcb, distance(tcb.snd.una, tcb.dup_max));  // RFC5681-3.2.2: without what limited transmit has sent
   tcb.recover = tcb.snd.max;
+  resend(cx, tcb);
   tcb.set(in_recovery);
   set_cwnd(tcb, tcb.ssthresh + 3u * tcb.mss);  // RFC5681-3.2.3
   cx.count(Count::fast_retransmits);
   ++tcb.tally.recoveries;
-  resend(cx, tcb);
 }
 
 void ack_in_recovery(Context& cx, Tcb& tcb, uint32_t bytes) {

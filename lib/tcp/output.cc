@@ -167,7 +167,7 @@ void emit_window_probe(Context& cx, Tcb& tcb, Emission& out) {
   tcb.clear(probe_due);
   cx.count(Count::window_probes_sent);
   if (in_flight(tcb)) {  // the window was shut over what is in flight
-    emit_again(cx, tcb, out, tcb.first.node, tcb.snd.una, tcb.snd.una + 1);
+    emit_again(cx, tcb, out, tcb.first.node(), tcb.snd.una, tcb.snd.una + 1);
     return;
   }
   if (tcb.unsent() == 0) return;
@@ -318,7 +318,7 @@ void emit_tail_probe(Context& cx, Tcb& tcb, Emission& out) {
     emit_new(cx, tcb, out, {len, false});
   } else {
     Flight& f = last_segment(cx, tcb);
-    uint32_t used = emit_again(cx, tcb, out, f.node, f.seq, f.end);
+    uint32_t used = emit_again(cx, tcb, out, f.node(), f.seq, f.end);
     flight_resent(cx, tcb, f, used);
     count_resent(cx, tcb, used);
   }
@@ -344,15 +344,16 @@ bool emit_lost(Context& cx, Tcb& tcb, Emission& out, uint32_t& sent) {
       if (distance(f->seq, end) > allowance(tcb)) return true;
     }
     if (sent == limits::quantum_segments || !room_left(out)) return false;
-    uint32_t used = emit_again(cx, tcb, out, f->node, f->seq, end);
+    uint32_t used = emit_again(cx, tcb, out, f->node(), f->seq, end);
     if (f->seq == before_it) mark_group(cx, tcb, out, f->seq + used);
     before_it = f->seq + used;
     flight_resent(cx, tcb, *f, used);
     note_resent(cx, tcb, used);
     tcb.clear(resend_first);
     ++sent;
-    // RFC6298-5.1; what went out first just now gets a whole RTO, too
-    if (tcb.timer == Tcb::Timer::none || (f == &tcb.first && tcb.timer == Tcb::Timer::retransmit)) start_loss_timer(cx, tcb);
+    // What the timeout waits for has left just now (RFC6298-5.1; the first stretch's own time, as RFC8985-6.3 has it).
+    bool first = f == &tcb.first && tcb.timer == Tcb::Timer::retransmit;
+    if (first || tcb.timer == Tcb::Timer::none) start_loss_timer(cx, tcb);
   }
   tcb.clear(resend_first);
   return true;
@@ -420,7 +421,7 @@ bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
   out.slices->push(node.slice);
   cx.count(Count::bytes_sent, len);
   ++tcb.text_segments_out;
-  tcb.first = {tcb.snd.nxt, tcb.end, cx.now, no_index, tcb.send_next, Flight::flying, 1};
+  tcb.first = Flight::sent(tcb.snd.nxt, tcb.end, cx.now, tcb.send_next);
   all_sent(cx, tcb);
   tcb.snd.nxt = tcb.snd.max = tcb.end;
   tcb.send_next = no_index;

@@ -50,8 +50,9 @@ void update(Context& cx, Tcb& tcb, const Delivered& told) {
     rack.rtt = static_cast<uint32_t>(std::max<uint64_t>((cx.now - told.sent_at).us(), 1));
   }
   if (told.reordered) rack.reordering = true;
-  if (after(told.end, rack.fack)) rack.fack = told.end;
-  if (told.dsack > 0 && after(tcb.snd.una, rack.dsack_round)) {  // RFC8985-4.3
+  bool known = told.sent_at != Instant{};
+  if (known && (!in_round(tcb, rack.fack) || after(told.end, rack.fack))) rack.fack = told.end;
+  if (told.dsack > 0 && !in_round(tcb, rack.dsack_round)) {  // RFC8985-4.3
     rack.dsack_round = tcb.snd.nxt;
     if (rack.steps < 255) ++rack.steps;
     rack.persist = 16;
@@ -72,7 +73,8 @@ void enter(Context& cx, Tcb& tcb) {
   tcb.clear(probe_outstanding);  // RFC 8985 7.1
   tcb.set(in_recovery | resend_first);
   uint32_t flight = tcb.flight();
-  cc_lost(tcb, flight);
+  // While it was in doubt whether anything was lost, what was SACKed let more out: that is no part of the window.
+  cc_lost(tcb, std::min(flight, tcb.cwnd));
   tcb.prr = {0, 0, flight};
   cx.count(Count::fast_retransmits);
   ++tcb.tally.recoveries;
@@ -120,17 +122,9 @@ void end_probe(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uin
 }  // namespace
 
 Duration rack_detect(Context& cx, Tcb& tcb) {
-  Duration wait{};
-  if (!in_flight(tcb) || tcb.rack.rtt == 0) return wait;
+  if (!in_flight(tcb) || tcb.rack.rtt == 0) return {};
   Duration window = microseconds(tcb.rack.rtt) + reordering_window(tcb);
-  for (Flight* f = &tcb.first; f != nullptr; f = next(cx, *f)) {
-    if (f->state != Flight::flying || !sent_after(tcb.rack.sent_at, tcb.rack.end, f->sent_at, f->end)) continue;
-    if (f->sent_at + window <= cx.now)
-      flight_lost(cx, tcb, *f, f->length());
-    else
-      wait = std::max(wait, f->sent_at + window - cx.now);
-  }
-  return wait;
+  return flight_overdue(cx, tcb, tcb.rack.sent_at, tcb.rack.end, window);
 }
 
 void rack_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint32_t flight_before) {

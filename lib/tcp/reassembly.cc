@@ -2,6 +2,7 @@
 #include "tcp/reassembly.h"
 
 #include "tcp/accounts.h"
+#include "tcp/runs.h"
 
 namespace millrace::tcp {
 
@@ -14,26 +15,29 @@ using wire::SackBlock;
 
 namespace {
 
-void chain_to_application(Context& cx, Tcb& tcb, uint32_t index) {
-  Node& node = cx.nodes[index];
-  node.next = no_index;
-  node.slice.origin = (tcb.generation & 0xff) | cx.index_of(tcb) << 8;
+// To whom the bytes are charged until the application gives them back.
+uint32_t origin_of(const Context& cx, const Tcb& tcb) { return (tcb.generation & 0xff) | cx.index_of(tcb) << 8; }
+
+// The chain from `head` to `tail` goes to the application, however long it is.
+void chain_to_application(Context& cx, Tcb& tcb, uint32_t head, uint32_t tail, uint32_t bytes, uint32_t packets) {
   if (tcb.text_tail == no_index)
-    tcb.text_head = index;
+    tcb.text_head = head;
   else
-    cx.nodes[tcb.text_tail].next = index;
-  tcb.text_tail = index;
-  tcb.charged += node.slice.length;
-  ++tcb.charged_packets;
+    cx.nodes[tcb.text_tail].next = head;
+  tcb.text_tail = tail;
+  tcb.charged += bytes;
+  tcb.charged_packets += packets;
 }
 
 Seq end_of(const Node& node) { return node.seq + node.slice.length; }
 
-// Received text that nobody was told of.
-void drop_node(Context& cx, uint32_t index) {
+// Received text that nobody was told of. Returns the next one.
+uint32_t drop_node(Context& cx, uint32_t index) {
+  uint32_t next = cx.nodes[index].next;
   --cx.received_held;
   cx.release->push(cx.nodes[index].slice.packet);
   cx.nodes.give(index);
+  return next;
 }
 
 void cut_front(Slice& slice, uint32_t bytes) {
@@ -41,46 +45,68 @@ void cut_front(Slice& slice, uint32_t bytes) {
   slice.length = static_cast<uint16_t>(slice.length - bytes);
 }
 
-// The latest text moves to the front of what is remembered (RFC2018-4b).
-void remember_recent(Tcb& tcb, Seq seq) {
-  uint32_t i = 0;
-  while (i < tcb.recent_count && tcb.recent[i] != seq) ++i;
-  if (i == tcb.recent_count) {
-    if (tcb.recent_count < 4) ++tcb.recent_count;
-    else i = 3;
-  }
-  for (; i > 0; --i) tcb.recent[i] = tcb.recent[i - 1];
-  tcb.recent[0] = seq;
+// The first stretch of [seq, end) that is held; empty: none. `run` is what run_at(seq) has found.
+SackBlock first_held(const Context& cx, const Tcb& tcb, uint32_t run, Seq seq, Seq end) {
+  if (run == no_index || before_eq(cx.runs[run].right, seq)) run = run_after(cx, tcb, run);
+  if (run == no_index || before_eq(end, cx.runs[run].left)) return {seq, seq};
+  return {wire::later(seq, cx.runs[run].left), wire::earlier(end, cx.runs[run].right)};
 }
 
-// The first stretch of [seq, end) that nodes from `index` on hold, however many they are; empty: none.
-SackBlock first_held(const Context& cx, uint32_t index, Seq seq, Seq end) {
-  SackBlock held{seq, seq};
-  for (; index != no_index && before(cx.nodes[index].seq, end); index = cx.nodes[index].next) {
-    const Node& node = cx.nodes[index];
-    if (before_eq(end_of(node), seq)) continue;
-    if (held.left == held.right)
-      held = {wire::later(seq, node.seq), wire::earlier(end_of(node), end)};
-    else if (node.seq == held.right)
-      held.right = wire::earlier(end_of(node), end);
-    else
-      break;
-  }
-  return held;
+// The run behind `previous` goes with all that it holds.
+void drop_run(Context& cx, Tcb& tcb, uint32_t previous) {
+  const Run& run = cx.runs[run_after(cx, tcb, previous)];
+  tcb.out_count -= run.packets;
+  for (uint32_t node = run.head; node != no_index;) node = drop_node(cx, node);
+  remove_run(cx, tcb, previous);
 }
 
-// The run of adjoining nodes that holds `seq`. False: there is none.
-bool run_around(const Context& cx, const Tcb& tcb, Seq seq, SackBlock& run) {
-  run = {tcb.rcv.nxt, tcb.rcv.nxt};
-  for (uint32_t index = tcb.out_head; index != no_index; index = cx.nodes[index].next) {
-    const Node& node = cx.nodes[index];
-    if (node.seq != run.right) {
-      if (before(seq, run.right) || before(seq, node.seq)) break;
-      run.left = node.seq;
+// Is there a place for one more packet? Whatever it adjoins: what is refused is what comes last.
+bool place_left(const Context& cx, const Tcb& tcb) {
+  const Params& p = cx.params;
+  uint32_t limit = p.out_of_order_limit != 0 ? p.out_of_order_limit : tcb.receive_buffer / p.out_of_order_charge;
+  return tcb.out_count < limit && cx.may_keep_out_of_order() && cx.runs.free_count() > 0;
+}
+
+// [seq, end), which `node` holds and no run, goes to the run that ends there, or the one that begins there, or both
+// become one; or begins a run.
+void join(Context& cx, Tcb& tcb, uint32_t previous, uint32_t node, Seq end) {
+  Seq seq = cx.nodes[node].seq;
+  uint32_t next = run_after(cx, tcb, previous);
+  bool extends = previous != no_index && cx.runs[previous].right == seq;
+  bool reaches = next != no_index && cx.runs[next].left == end;
+  if (extends) {
+    Run& run = cx.runs[previous];
+    cx.nodes[run.tail].next = node;
+    run.tail = node;
+    run.right = end;
+    ++run.packets;
+    if (reaches) {
+      const Run& swallowed = cx.runs[next];
+      cx.nodes[node].next = swallowed.head;
+      run.tail = swallowed.tail;
+      run.right = swallowed.right;
+      run.packets += swallowed.packets;
+      remove_run(cx, tcb, previous);
     }
-    run.right = end_of(node);
+    touch_run(cx, tcb, previous);
+  } else if (reaches) {
+    Run& run = cx.runs[next];
+    cx.nodes[node].next = run.head;
+    run.head = node;
+    run.left = seq;
+    ++run.packets;
+    touch_run(cx, tcb, next);
+  } else {
+    add_run(cx, tcb, previous, node, seq, end);
   }
-  return before_eq(run.left, seq) && before(seq, run.right);
+}
+
+// The run that holds `seq`, as a block. False: there is none.
+bool block_around(const Context& cx, const Tcb& tcb, Seq seq, SackBlock& block) {
+  uint32_t run = run_at(cx, tcb, seq);
+  if (run == no_index || before_eq(cx.runs[run].right, seq)) return false;
+  block = {cx.runs[run].left, cx.runs[run].right};
+  return true;
 }
 
 }  // namespace
@@ -88,8 +114,11 @@ bool run_around(const Context& cx, const Tcb& tcb, Seq seq, SackBlock& run) {
 void append_text(Context& cx, Tcb& tcb, const Slice& text) {
   ++cx.received_held;
   uint32_t index = cx.nodes.take();
-  cx.nodes[index].slice = text;
-  chain_to_application(cx, tcb, index);
+  Node& node = cx.nodes[index];
+  node.slice = text;
+  node.slice.origin = origin_of(cx, tcb);
+  node.next = no_index;
+  chain_to_application(cx, tcb, index, index, text.length, 1);
   cx.tell(tcb, pend_text);
 }
 
@@ -104,51 +133,38 @@ bool note_duplicate(const Context& cx, Tcb& tcb, SackBlock block) {
 }
 
 bool note_held_duplicate(const Context& cx, Tcb& tcb, Seq seq, Seq end) {
-  return note_duplicate(cx, tcb, first_held(cx, tcb.out_head, seq, end));
+  return note_duplicate(cx, tcb, first_held(cx, tcb, run_at(cx, tcb, seq), seq, end));
 }
 
 bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
-  // `before_it` ends up as the last node that begins at or before `seq`.
-  uint32_t before_it = no_index;
-  uint32_t after_it = tcb.out_head;
-  while (after_it != no_index && before_eq(cx.nodes[after_it].seq, seq)) {
-    before_it = after_it;
-    after_it = cx.nodes[after_it].next;
-  }
-  SackBlock held = first_held(cx, before_it != no_index ? before_it : after_it, seq, seq + text.length);
+  Seq end = seq + text.length;
+  uint32_t previous = run_at(cx, tcb, seq);
+  SackBlock held = first_held(cx, tcb, previous, seq, end);
   note_duplicate(cx, tcb, held);
-  if (held == SackBlock{seq, seq + text.length}) {
-    remember_recent(tcb, seq);
+  if (held == SackBlock{seq, end}) {
+    touch_run(cx, tcb, previous);
     return false;
   }
-  if (tcb.out_count >= cx.params.out_of_order_limit || !cx.may_keep_out_of_order()) {
+  if (!place_left(cx, tcb)) {
     cx.count(Count::drop_out_of_order_limit);
     return false;
   }
-  remember_recent(tcb, seq);
-  if (before_it != no_index && after(end_of(cx.nodes[before_it]), seq)) {
-    uint32_t known = distance(seq, end_of(cx.nodes[before_it]));
+  if (previous != no_index && after(cx.runs[previous].right, seq)) {
+    uint32_t known = distance(seq, cx.runs[previous].right);
     cut_front(text, known);
     seq += known;
   }
-  Seq end = seq + text.length;
-  // What the new text covers wholly is given back; what it covers in part keeps its bytes.
-  while (after_it != no_index && before_eq(end_of(cx.nodes[after_it]), end)) {
-    uint32_t next = cx.nodes[after_it].next;
-    drop_node(cx, after_it);
-    --tcb.out_count;
-    after_it = next;
-  }
-  if (after_it != no_index && before(cx.nodes[after_it].seq, end))
-    text.length = static_cast<uint16_t>(distance(seq, cx.nodes[after_it].seq));
-  if (text.length == 0) return false;
+  // A run that the new text covers is given back; of one that it reaches into all bytes are kept.
+  uint32_t next = run_after(cx, tcb, previous);
+  for (; next != no_index && before_eq(cx.runs[next].right, end); next = run_after(cx, tcb, previous))
+    drop_run(cx, tcb, previous);
+  if (next != no_index) end = wire::earlier(end, cx.runs[next].left);
+  text.length = static_cast<uint16_t>(distance(seq, end));
 
   uint32_t index = cx.nodes.take();
-  cx.nodes[index] = {text, after_it, seq};
-  if (before_it == no_index)
-    tcb.out_head = index;
-  else
-    cx.nodes[before_it].next = index;
+  text.origin = origin_of(cx, tcb);
+  cx.nodes[index] = {text, no_index, seq};
+  join(cx, tcb, previous, index, end);
   ++tcb.out_count;
   ++cx.received_held;
   cx.count(Count::out_of_order);
@@ -158,71 +174,60 @@ bool keep_out_of_order(Context& cx, Tcb& tcb, Seq seq, Slice text) {
 }
 
 uint32_t take_in_order(Context& cx, Tcb& tcb) {
-  uint32_t taken = 0;
-  while (tcb.out_head != no_index) {
-    uint32_t index = tcb.out_head;
-    Node& node = cx.nodes[index];
-    if (after(node.seq, tcb.rcv.nxt)) break;
-    tcb.out_head = node.next;
-    --tcb.out_count;
-    uint32_t known = distance(node.seq, tcb.rcv.nxt);
-    if (known >= node.slice.length) {
-      drop_node(cx, index);
+  Seq before_it = tcb.rcv.nxt;
+  while (tcb.out_head != no_index && before_eq(cx.runs[tcb.out_head].left, tcb.rcv.nxt)) {
+    Run& run = cx.runs[tcb.out_head];
+    if (before_eq(run.right, tcb.rcv.nxt)) {
+      drop_run(cx, tcb, no_index);
       continue;
     }
-    cut_front(node.slice, known);
-    note_nxt(tcb, node.slice.length);
-    tcb.rcv.nxt += node.slice.length;
-    taken += node.slice.length;
-    chain_to_application(cx, tcb, index);
+    tcb.out_count -= run.packets;
+    for (; before_eq(end_of(cx.nodes[run.head]), tcb.rcv.nxt); --run.packets) run.head = drop_node(cx, run.head);
+    Node& first = cx.nodes[run.head];
+    cut_front(first.slice, distance(first.seq, tcb.rcv.nxt));
+    chain_to_application(cx, tcb, run.head, run.tail, distance(tcb.rcv.nxt, run.right), run.packets);
+    note_nxt(tcb, distance(tcb.rcv.nxt, run.right));
+    tcb.rcv.nxt = run.right;
+    remove_run(cx, tcb, no_index);
   }
+  uint32_t taken = distance(before_it, tcb.rcv.nxt);
   if (taken > 0) cx.tell(tcb, pend_text);
-  if (tcb.out_head == no_index) tcb.recent_count = 0;
   return taken;
 }
 
 void drop_received(Context& cx, Tcb& tcb) {
   for (uint32_t index = tcb.text_head; index != no_index;) {
-    uint32_t next = cx.nodes[index].next;
     tcb.charged -= cx.nodes[index].slice.length;
     --tcb.charged_packets;
-    drop_node(cx, index);
-    index = next;
+    index = drop_node(cx, index);
   }
   tcb.text_head = tcb.text_tail = no_index;
   tcb.pending &= static_cast<uint8_t>(~pend_text);
 }
 
 void drop_out_of_order(Context& cx, Tcb& tcb) {
-  for (uint32_t index = tcb.out_head; index != no_index;) {
-    uint32_t next = cx.nodes[index].next;
-    drop_node(cx, index);
-    index = next;
-  }
-  tcb.out_head = no_index;
+  for (uint32_t run = tcb.out_head; run != no_index; run = cx.runs[run].next)
+    for (uint32_t node = cx.runs[run].head; node != no_index;) node = drop_node(cx, node);
+  forget_runs(cx, tcb);
   tcb.out_count = 0;
-  tcb.recent_count = 0;
 }
 
 uint32_t sack_blocks(const Context& cx, Tcb& tcb, uint32_t limit, SackBlock* out) {
   uint32_t count = 0;
-  uint32_t first = 0;  // of what is no duplicate
-  SackBlock run;
+  SackBlock around;
+  bool inside = false;
   if (tcb.duplicate_count > 0) {
     SackBlock twice = tcb.duplicates[0];
     --tcb.duplicate_count;
     for (uint32_t i = 0; i < tcb.duplicate_count; ++i) tcb.duplicates[i] = tcb.duplicates[i + 1];
     // Above the ACK it is a duplicate to the peer only if what it lies in follows.
-    bool inside = after(twice.right, tcb.rcv.nxt) && run_around(cx, tcb, twice.left, run);
+    inside = after(twice.right, tcb.rcv.nxt) && block_around(cx, tcb, twice.left, around);
     if (inside || before_eq(twice.right, tcb.rcv.nxt)) out[count++] = twice;
-    first = count;
-    if (inside) out[count++] = run;
+    if (inside) out[count++] = around;
   }
-  for (uint32_t r = 0; r < tcb.recent_count && count < limit; ++r) {
-    if (!run_around(cx, tcb, tcb.recent[r], run)) continue;
-    bool known = false;
-    for (uint32_t i = first; i < count; ++i) known |= out[i] == run;
-    if (!known) out[count++] = run;
+  for (uint32_t run = tcb.out_recent; run != no_index && count < limit; run = cx.runs[run].recent.next) {
+    SackBlock block{cx.runs[run].left, cx.runs[run].right};
+    if (!inside || block != around) out[count++] = block;
   }
   return count;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Text that has arrived: in order (waiting to be told to the application) and out of order (sorted, disjoint, bounded
-// per connection; RFC9293-SHLD-31).
+// Text that has arrived: in order (waiting to be told to the application) and out of order (runs, bounded by what the
+// connection's receive buffer and the core's packet buffers allow; RFC9293-SHLD-31).
 #pragma once
 
 #include "tcp/context.h"

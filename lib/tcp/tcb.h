@@ -38,17 +38,41 @@ struct Node {
 };
 static_assert(sizeof(Node) == 24);
 
+// A run of text that lies out of order: adjoining nodes, as many as there are (tcp/runs).
+struct Run {
+  Seq left;
+  Seq right;
+  uint32_t head = no_index;  // its nodes, by Node::next; the last one's is no_index
+  uint32_t tail = no_index;
+  uint32_t packets = 0;
+  uint32_t next = no_index;  // by sequence number
+  uint32_t child[2] = {no_index, no_index};
+  Link recent;               // by when it changed
+};
+static_assert(sizeof(Run) == 40);
+
 // A stretch of the sequence space that left at one time (tcp/flight).
 struct Flight {
   enum State : uint8_t { flying, sacked, lost };
+  static constexpr uint32_t in_tcb = no_index - 1;  // the index of Tcb::first
+  static constexpr uint32_t no_node = (1u << 24) - 1;
   Seq seq;
   Seq end;                    // one past its last; a FIN counts
   Instant sent_at;            // its latest transmission
   uint32_t next = no_index;
-  uint32_t node = no_index;   // the one that holds seq; no_index: a FIN alone
-  State state = flying;
-  uint8_t sends = 0;          // transmissions
+  Link resent{};              // if it was sent again and may arrive still: by time
+  uint32_t node_bits : 24 = no_node;
+  State state : 2 = flying;
+  uint8_t sends : 6 = 0;      // transmissions
   uint32_t length() const { return wire::distance(seq, end); }
+  // The one that holds seq; no_index: a FIN alone.
+  uint32_t node() const { return node_bits == no_node ? no_index : node_bits; }
+  void set_node(uint32_t node) { node_bits = node & no_node; }
+  bool is_resent() const { return state == flying && sends > 1; }
+  // [seq, end) that leaves at `at` for the first time.
+  static Flight sent(Seq seq, Seq end, Instant at, uint32_t node) {
+    return {.seq = seq, .end = end, .sent_at = at, .node_bits = node & no_node, .sends = 1};
+  }
 };
 static_assert(sizeof(Flight) == 32);
 
@@ -184,9 +208,8 @@ struct alignas(64) Tcb {
   uint8_t tos = 0;
 
   // --- line 4 ---
-  uint32_t out_head = no_index;   // out of order, sorted
-  uint16_t out_count = 0;
-  uint8_t recent_count = 0;
+  uint32_t out_head = no_index;   // runs that lie out of order (tcp/runs): the first,
+  uint32_t out_count = 0;         // and their packets
   uint8_t duplicate_count = 0;
   Congestion congestion = Congestion::cubic;
   uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
@@ -212,7 +235,17 @@ struct alignas(64) Tcb {
   Seq used_until;                 // the round that `used` is of
   uint32_t acked_bytes = 0;       // for `sent`
   uint32_t flight_tail = no_index;  // last stretch in flight, if it is not `first`
+  struct {                        // stretches to search from (tcp/flight); no_index: the first
+    uint32_t sacked[3] = {no_index, no_index, no_index};  // that the latest SACK blocks lay in, or ended the search at
+    uint32_t lost = no_index;     // none that is lost lies before it
+    uint32_t undecided = no_index;  // none before it was sent once and is flying
+  } from;
+  uint32_t resent_head = no_index;  // sent again and flying: what left first
+  uint32_t resent_tail = no_index;
   Seq burst;                      // where the text that left last, and all at one time, begins
+  uint32_t out_root = no_index;   // of the treap of runs that lie out of order,
+  uint32_t out_recent = no_index;  // and the one that changed last (RFC2018-4c)
+  bool send_limit_grows = false;  // the application has not chosen it
   uint16_t path_mtu = 0;          // of the path, if it is known to carry less than our link (tcp/path_mtu)
   uint16_t acked_size = 0;        // the most text that one segment has brought to the peer, as bulk transfers show it
   uint16_t soft_error = 0;        // of ICMP, type << 8 | code; 0: none. It counts while SND.UNA is soft_una
@@ -243,18 +276,28 @@ struct alignas(64) Tcb {
     uint32_t resent = 0;          // bytes sent again that no D-SACK has named yet
     uint8_t acks = 0;             // since the timeout (RFC 5682)
   } undo;
-  struct {                        // RFC 9438
+  struct Cubic {                  // RFC 9438
     Instant epoch;                // 0: the next ACK in congestion avoidance begins one
     Instant seen;                 // the latest such ACK
-    uint32_t w_max = 0;           // bytes
-    uint32_t w_est = 0;
-    uint32_t prior = 0;           // cwnd before the latest loss
-    uint32_t est_acked = 0;
-    uint32_t k_ms = 0;
-    uint32_t step = 0;            // bytes to be acknowledged for one segment more
-    uint32_t aimed_ms = 0;        // when `step` was computed
-    bool of_cwnd = false;         // Params::beta_of_cwnd
-  } cubic;
+    uint32_t w_max;               // bytes
+    uint32_t w_est;
+    uint32_t prior;               // cwnd before the latest loss
+    uint32_t est_acked;
+    uint32_t k_ms;
+    uint32_t step;                // bytes to be acknowledged for one segment more
+    uint32_t aimed_ms;            // when `step` was computed
+    bool of_cwnd;                 // TcpOptions::beta_of_cwnd
+  };
+  struct Dctcp {                  // RFC 8257
+    uint32_t end;                 // of the round, a sequence number
+    uint32_t alpha;               // of 1024
+    uint32_t acked;
+    uint32_t marked;
+  };
+  union {                         // by `congestion`
+    Cubic cubic{};
+    Dctcp dctcp;
+  };
   struct {                        // RFC 9406
     Seq end;                      // of the round
     uint32_t last_min = 0;        // us
@@ -263,12 +306,6 @@ struct alignas(64) Tcb {
     uint8_t samples = 0;
     uint8_t css_left = 0;         // rounds of conservative slow start; 0: the usual one
   } hystart;
-  struct {                        // RFC 8257
-    Seq end;
-    uint32_t alpha = 0;           // of 1024
-    uint32_t acked = 0;
-    uint32_t marked = 0;
-  } dctcp;
   struct {                        // growth of the receive buffer: once a round trip
     uint32_t since = 0;           // us, when the round under way began
     uint32_t edge_at = 0;         // us, when `edge` was promised
@@ -278,7 +315,6 @@ struct alignas(64) Tcb {
     uint32_t rtt = 0;             // us, as the receiver measures it; 0: unknown
     uint32_t rate = 0;            // bytes in a round trip, of the latest round
   } grow;
-  Seq recent[4];                  // where the latest out-of-order text began (RFC2018-4c)
   wire::SackBlock duplicates[4];  // what arrived twice and is yet to be reported, the first first (RFC 2883)
   struct {                        // what diagnostics tell (tcp/accounts)
     Instant established;          // 0: not yet

@@ -22,6 +22,10 @@ void queue_fin(Context& cx, Tcb& tcb) {
   if (in(tcb.state, synchronized)) cx.want_output(tcb);
 }
 
+uint32_t send_limit(const Tcb& tcb) {
+  return tcb.send_limit + (tcb.send_limit_grows ? 2 * std::min(tcb.cwnd, 1u << 29) : 0);
+}
+
 }  // namespace
 
 Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
@@ -36,7 +40,7 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   // Once one was refused all are, until the application has seen that and was told `writable`: otherwise one that was
   // on its way, or is smaller, would overtake it.
   // Received text that is sent on has its limit already: the window that it is charged to.
-  bool beyond = own > 0 && (queued + bytes > tcb.send_limit || !cx.may_queue_own(own));
+  bool beyond = own > 0 && (queued + bytes > send_limit(tcb) || !cx.may_queue_own(own));
   if (tcb.is(was_full) || beyond) {
     tcb.set(was_full);
     if (tcb.limit == Limit::application && tcb.unsent() == 0) set_limit(cx, tcb, Limit::send_buffer);
@@ -64,7 +68,7 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
 
 void check_writable(Context& cx, Tcb& tcb) {
   if (!tcb.is(was_full) || tcb.full_unread > 0) return;
-  if (distance(tcb.snd.una, tcb.end) > tcb.send_limit / 2) return;  // an ACK will bring us here again
+  if (distance(tcb.snd.una, tcb.end) > send_limit(tcb) / 2) return;  // an ACK will bring us here again
   if (!cx.may_queue_own(cx.nodes.capacity() / 16) || cx.requests_waiting[tcb.channel]) {
     cx.arm(tcb, cx.now + milliseconds(1));  // what it waits for is not this connection's: no ACK need come
     return;
@@ -143,11 +147,12 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       return true;
     case Setting::user_timeout_s:
       if (value == 0 || value > 1'000'000) return false;
-      tcb.r2 = seconds(value);
+      tcb.r2_s = static_cast<uint32_t>(value);
       return true;
     case Setting::send_limit:
       if (value == 0 || value > (1u << 30)) return false;
       tcb.send_limit = static_cast<uint32_t>(value);
+      tcb.send_limit_grows = false;
       return true;
   }
   return false;
@@ -163,8 +168,9 @@ void apply_options(Context& cx, Tcb& tcb, const Options& options) {
   tcb.congestion = options.congestion;
   tcb.ttl = options.ttl != 0 ? options.ttl : cx.params.ttl;
   tcb.tos = static_cast<uint8_t>(options.dscp << 2);  // RFC9293-MUST-48
-  tcb.r2 = seconds(options.user_timeout_s);
+  tcb.r2_s = options.user_timeout_s;
   tcb.send_limit = options.send_limit != 0 ? options.send_limit : cx.params.send_limit;
+  tcb.send_limit_grows = options.send_limit == 0;
   ReceiveBuffer buffer = receive_buffer_of(cx.params, options);
   tcb.receive_buffer = buffer.first;
   tcb.rcv_wscale = buffer.scale;  // 0 is offered too, so that the peer may scale

@@ -42,7 +42,8 @@ struct Options {
   uint8_t dscp = 0;               // RFC9293-MUST-48
   uint16_t user_timeout_s = 0;    // R2 in seconds (RFC9293-MUST-21); 0: the endpoint's
   uint16_t receive_buffer_kb = 0;
-  uint32_t send_limit = 0;        // bytes queued before a `send` of the application's own text is failed(full)
+  uint32_t send_limit = 0;        // bytes queued before a `send` of the application's own text is failed(full);
+                                  // 0: the endpoint's, which grows with cwnd
 };
 static_assert(sizeof(Options) == 12);
 

@@ -89,8 +89,13 @@ struct TcpOptions {
   // ... and in the end, if the application takes what comes; not above receive_buffer: no growth. Twice 10 Gbit/s times
   // 50 ms are 125 MB; this is all that a window scale of 11 can say. Linux: 6 MB
   uint32_t receive_buffer_max = 65535u << 11;
-  uint32_t send_limit = 256 * 1024;        // bytes queued by `send` until failed(full). Linux: 16 KB to 4 MB
-  uint16_t out_of_order_limit = 128;       // segments held for reassembly. Linux: what the buffer takes
+  // Bytes queued by `send` until failed(full), and twice what cwnd allows on top: the application of a long path need not
+  // know how long it is. A connection with a limit of its own keeps that. Linux: 16 KB to 4 MB
+  uint32_t send_limit = 256 * 1024;
+  // Segments held for reassembly; 0: as many as the receive buffer holds if each counts as out_of_order_charge bytes at
+  // least, for a packet buffer is held by a single byte, too. Linux: what the buffer takes
+  uint32_t out_of_order_limit = 0;
+  uint16_t out_of_order_charge = 512;
   uint8_t initial_window = 10;             // segments: RFC 6928. Linux: 10
   uint8_t slow_start_stretch = 8;          // segments by which one ACK may open cwnd: L of RFC 9406 4.2, unpaced
   bool restart_after_idle = true;          // RFC5681-4.1. Linux: on
@@ -135,7 +140,7 @@ struct TcpOptions {
     return rto_min <= rto_initial && rto_initial <= rto_max && rto_min.ns > 0 && persist_min <= persist_max &&
            persist_max.ns > 0 && delayed_ack < milliseconds(500) && ack_every > 0 && receive_buffer >= 2 * 1460 &&
            receive_buffer_max / 16384 <= receive_buffer &&  // the window's unit is at most half the buffer
-           send_limit > 0 && initial_window > 0 && initial_window <= 10 && out_of_order_limit > 0 &&
+           send_limit > 0 && initial_window > 0 && initial_window <= 10 && out_of_order_charge > 0 &&
            time_wait.ns > 0 && ttl > 0 && rto_slop <= seconds(1) &&
            min_path_mtu >= 104 && path_mtu_timeout >= seconds(300);  // 104: options and some text
   }

@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "tcp/check_tcb.h"
+#include "tcp/runs.h"
 
 namespace millrace::tcp {
 namespace {
+
+constexpr uint32_t nodes = 80'000;
 
 struct ReassemblyTest : testing::Test {
   std::vector<std::byte> memory;
@@ -22,18 +25,19 @@ struct ReassemblyTest : testing::Test {
   uint32_t packets = 0;
 
   void SetUp() override {
-    memory.resize(4 << 20);
+    memory.resize(16 << 20);
     auto skip = 64 - reinterpret_cast<uintptr_t>(memory.data()) % 64;
     Region region{memory.data() + skip, memory.size() - skip};
     cx.tcbs.init(region, 4);
-    cx.nodes.init(region, 4096);
+    cx.nodes.init(region, nodes);
+    cx.runs.init(region, nodes / 4 + 1);
     cx.release = &release;
-    cx.params.out_of_order_limit = 500;
     tcb = &cx.tcbs[cx.tcbs.take()];
     tcb->state = State::established;
     tcb->cwnd = 1;
     tcb->set(sack_ok);
-    tcb->receive_buffer = 65535;
+    tcb->receive_buffer = 1 << 29;
+    tcb->rcv_wscale = 14;
     for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7 + i / 256);
   }
   Slice text(uint32_t at, uint32_t length) {
@@ -60,6 +64,10 @@ struct ReassemblyTest : testing::Test {
     } else if (!keep_out_of_order(cx, *tcb, seq, s)) {
       release.push(s.packet);
     }
+  }
+  // The longest way from the treap's root.
+  uint32_t depth(uint32_t run) const {
+    return run == no_index ? 0 : 1 + std::max(depth(cx.runs[run].child[0]), depth(cx.runs[run].child[1]));
   }
   // Bytes in the application's queue, compared with what was sent.
   uint32_t delivered() const {
@@ -117,6 +125,7 @@ TEST_F(ReassemblyTest, any_order_and_overlap_gives_the_stream) {
     EXPECT_EQ(release.size(), packets);  // conservation: each packet exactly once
     EXPECT_EQ(cx.received_held, 0u);
     EXPECT_EQ(cx.nodes.used(), 0u);
+    EXPECT_EQ(cx.runs.used(), 0u);
     EXPECT_EQ(tcb->charged, 0u);
     release.clear();
     packets = 0;
@@ -149,6 +158,74 @@ TEST_F(ReassemblyTest, keeps_no_more_than_its_limit) {
   EXPECT_EQ(tcb->out_count, 3u);
   EXPECT_EQ(release.size(), 2u);
   EXPECT_EQ(cx.counters[Count::drop_out_of_order_limit], 2u);
+}
+
+// As many as the receive buffer holds, if each counts as a part of a packet buffer at least.
+TEST_F(ReassemblyTest, the_limit_follows_the_receive_buffer) {
+  Seq base{5};
+  tcb->rcv.nxt = base;
+  tcb->receive_buffer = 100 * cx.params.out_of_order_charge;
+  for (uint32_t i = 1; i <= 300; ++i) arrive(base, i * 2, 1);
+  EXPECT_EQ(tcb->out_count, 100u);
+  tcb->receive_buffer *= 2;
+  for (uint32_t i = 1; i <= 300; ++i) arrive(base, i * 2, 1);
+  EXPECT_EQ(tcb->out_count, 200u);
+  tcb->receive_buffer = 1 << 29;
+  for (uint32_t i = 1; i <= 30'000; ++i) arrive(base, i * 2, 1);
+  EXPECT_EQ(tcb->out_count, nodes / 4) << "a quarter of the core's packet buffers";
+  EXPECT_EQ(cx.received_held, nodes / 4);
+}
+
+// One loss at 10 Gbit/s and 50 ms: all that follows is one run, which goes to the application in one piece.
+TEST_F(ReassemblyTest, what_lies_above_one_hole_is_one_run) {
+  constexpr uint32_t segments = 15'000;
+  Seq base{0xff000000};
+  tcb->rcv.nxt = tcb->rcv.adv = base;
+  for (uint32_t i = 1; i <= segments; ++i) {
+    ASSERT_TRUE(keep_out_of_order(cx, *tcb, base + i * 1448, text(0, 1448)));
+    ASSERT_EQ(cx.runs.used(), 1u);
+    wire::SackBlock blocks[4];
+    ASSERT_EQ(sack_blocks(cx, *tcb, 4, blocks), 1u);
+    ASSERT_EQ(blocks[0], (wire::SackBlock{base + 1448, base + (i + 1) * 1448}));
+  }
+  tcb->rcv.nxt += 1448;
+  EXPECT_EQ(take_in_order(cx, *tcb), segments * 1448);
+  EXPECT_EQ(tcb->charged_packets, segments);
+  EXPECT_EQ(tcb->charged, segments * 1448);
+  EXPECT_EQ(tcb->out_count, 0u);
+  EXPECT_EQ(cx.runs.used(), 0u);
+  uint32_t told = 0;
+  for (uint32_t i = tcb->text_head; i != no_index; i = cx.nodes[i].next, ++told) {
+    ASSERT_EQ(cx.nodes[i].seq, base + (told + 1) * 1448);
+    ASSERT_EQ(cx.nodes[i].slice.origin, tcb->generation & 0xff);  // slot 0
+  }
+  EXPECT_EQ(told, segments);
+}
+
+// Who sends every second byte makes as many runs as there may be packets, and no way to one of them is long; whatever
+// the order.
+TEST_F(ReassemblyTest, every_second_byte_is_found_in_a_few_steps) {
+  Seq base{77};
+  cx.run_salt = 0x1234567;
+  for (int order = 0; order < 3; ++order) {
+    tcb->rcv.nxt = tcb->rcv.last_ack = base;
+    tcb->rcv.adv = base + (1 << 24);
+    Random random{9};
+    for (uint32_t i = 0; i < nodes / 4; ++i) {
+      uint32_t at = order == 0 ? i : order == 1 ? nodes / 4 - 1 - i : random.below(1 << 20);
+      if (keep_out_of_order(cx, *tcb, base + 2 + 2 * at, text(0, 1))) continue;
+      release.push(PacketRef{bytes.data()});
+    }
+    EXPECT_GT(cx.runs.used(), nodes / 4 - 500);
+    EXPECT_LT(depth(tcb->out_root), 50u);  // 3.5 times log2 n; twice its natural logarithm is what is expected
+    EXPECT_EQ(check_tcb(cx, *tcb), nullptr) << check_tcb(cx, *tcb);
+    tcb->rcv.nxt += 1;
+    EXPECT_EQ(take_in_order(cx, *tcb), 0u);  // the next byte is missing still
+    drop_out_of_order(cx, *tcb);
+    EXPECT_EQ(cx.runs.used(), 0u);
+    EXPECT_EQ(cx.nodes.used(), 0u);
+    release.clear();
+  }
 }
 
 }  // namespace
