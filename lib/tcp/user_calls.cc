@@ -147,7 +147,7 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       return true;
     case Setting::user_timeout_s:
       if (value == 0 || value > 1'000'000) return false;
-      tcb.r2_s = static_cast<uint32_t>(value);
+      tcb.r2 = seconds(value);
       return true;
     case Setting::send_limit:
       if (value == 0 || value > (1u << 30)) return false;
@@ -168,7 +168,7 @@ void apply_options(Context& cx, Tcb& tcb, const Options& options) {
   tcb.congestion = options.congestion;
   tcb.ttl = options.ttl != 0 ? options.ttl : cx.params.ttl;
   tcb.tos = static_cast<uint8_t>(options.dscp << 2);  // RFC9293-MUST-48
-  tcb.r2_s = options.user_timeout_s;
+  tcb.r2 = seconds(options.user_timeout_s);
   tcb.send_limit = options.send_limit != 0 ? options.send_limit : cx.params.send_limit;
   tcb.send_limit_grows = options.send_limit == 0;
   ReceiveBuffer buffer = receive_buffer_of(cx.params, options);
