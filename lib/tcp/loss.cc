@@ -13,7 +13,8 @@ using wire::distance;
 
 void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint32_t flight_before,
                   bool duplicate) {
-  if (tcb.is(in_recovery | in_loss)) {
+  bool recovering = tcb.is(in_recovery | in_loss);
+  if (recovering) {
     if (acked > 0 && tcb.undo.acks < 255) ++tcb.undo.acks;
     if (duplicate && tcb.is(in_loss) && tcb.undo.acks < 2) {  // RFC 5682 step 2a, 3a: the loss was one
       if (tcb.undo.acks == 1) tcb.cwnd = std::max<uint32_t>(tcb.cwnd, 3u * tcb.mss);
@@ -25,6 +26,9 @@ void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, 
     rack_ack(cx, tcb, told, acked, flight_before);
   else
     newreno_ack(cx, tcb, told, acked, flight_before, duplicate);
+  // What recovery has sent is the tail now, and may be probed for (RFC8985-7.2).
+  bool over = recovering && !tcb.is(in_recovery | in_loss);
+  if (over && tcb.timer == Tcb::Timer::retransmit) start_loss_timer(cx, tcb, acked == 0);
 }
 
 void leave_recovery(Tcb& tcb) {

@@ -200,6 +200,24 @@ TEST_F(Recovery, OneProbeThenTheTimeout) {
   net.drop_sent();
 }
 
+// RFC8985-7.2: what was sent in recovery is probed for once that is over, though no ACK of its own has come
+TEST_F(Recovery, TheTailOfARecoveryIsProbed) {
+  net.send(14 * size());
+  EXPECT_EQ(net.sent.size(), 10u);
+  net.drop_sent();
+  net.advance(milliseconds(100));
+  net.in(sacked(0, 1, 10));
+  expect_segment(0);
+  EXPECT_EQ(net.sent.size(), 4u);
+  net.drop_sent();
+  net.advance(milliseconds(1));
+  net.in(ack(10));
+  EXPECT_FALSE(net.tcb().is(tcp::in_recovery));
+  net.expect_after(milliseconds(202), P(begin(13), 1, size()));
+  EXPECT_EQ(net.counter(Count::tail_loss_probes), 1u);
+  EXPECT_EQ(net.counter(Count::retransmission_timeouts), 0u);
+}
+
 // RFC8985-7.4: a probe that repaired a loss costs what a loss costs
 TEST_F(Recovery, ATailLossThatTheProbeRepairedIsALoss) {
   send_segments(3);
