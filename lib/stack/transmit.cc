@@ -116,13 +116,17 @@ void visit(Stack& s, Tcb& tcb, tcp::Emission& e) {
   if (tcb.state == State::closed) free_slot_if_done(s, tcb);
 }
 
+// Rounds, in each of which everybody who stands in the list has one visit: who is not done goes to the end, behind all
+// others. A flow that is alone has all of the room, and a driver its burst.
 void visit_ready(Stack& s, tcp::ReadyList& list, tcp::Emission& e) {
-  // Each that stands in the list now has one visit: who is not done goes to the end, behind all others.
-  for (uint32_t left = list.size(); left > 0 && e.room > 0 && !list.empty(); --left) {
-    Tcb& tcb = s.cx.tcbs[list.pop_front(s.cx.tcbs)];
-    tcb.clear(tcp::in_ready | tcp::in_bulk);
-    if (!list.empty()) __builtin_prefetch(&s.cx.tcbs[list.first()], 1);
-    visit(s, tcb, e);
+  for (uint32_t room = e.room + 1; e.room > 0 && e.room < room && !list.empty();) {
+    room = e.room;
+    for (uint32_t left = list.size(); left > 0 && e.room > 0 && !list.empty(); --left) {
+      Tcb& tcb = s.cx.tcbs[list.pop_front(s.cx.tcbs)];
+      tcb.clear(tcp::in_ready | tcp::in_bulk);
+      if (!list.empty()) __builtin_prefetch(&s.cx.tcbs[list.first()], 1);
+      visit(s, tcb, e);
+    }
   }
 }
 

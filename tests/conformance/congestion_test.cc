@@ -452,5 +452,15 @@ TEST(PushEvery, MarksTheEndOfEachGroup) {
   net.expect(P(at(5), 1, 100));
 }
 
+// What a turn has room for is not cut at the quantum of a flow that is alone: a driver has its burst.
+TEST(Turn, AFlowThatIsAloneHasAllOfTheRoom) {
+  Net net;
+  net.established_passive();
+  net.send(10 * 1460);
+  ASSERT_EQ(net.sent.size(), 10u);
+  for (const Sent& packet : net.sent) EXPECT_EQ(packet.turn, net.sent.front().turn);
+  net.drop_sent();
+}
+
 }  // namespace
 }  // namespace millrace::conformance
