@@ -232,8 +232,8 @@ core_tests=
 [ -n "$sanitized" ] && core_tests=$(tests_of build-sanitize | cut -d'|' -f2 | tr '\n' ' ')
 if configure build; then
   mapfile -t targets < <(targets_of build "$core_tests")
-  compile build apps/millrace-echo apps/millrace-load tests/interop/call-back tests/sim/millrace-sim tests/sim/millrace-path "$packetdrill.so" \
-    "$packetdrill-info.so" "${targets[@]}" && release=yes
+  compile build apps/millrace-echo apps/millrace-load tests/interop/call-back tests/interop/millrace-bulk \
+    tests/sim/millrace-sim tests/sim/millrace-path "$packetdrill.so" "$packetdrill-info.so" "${targets[@]}" && release=yes
 fi
 
 simulators=()

@@ -16,7 +16,7 @@ import time
 from system import demand, die_with_parent
 
 ETH_P_ALL, SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 3, 263, 23, 33
-CAPTURED = 20000  # frames of a case, at most
+CAPTURED = 20000  # frames of a case, unless it says less
 LONGEST = 65536
 
 
@@ -30,14 +30,21 @@ class Beside:
         if self.process == 0:
             try:
                 die_with_parent()
-                os.write(answer, json.dumps(body(stop)).encode())
+                try:
+                    told = [body(stop), ""]
+                except Exception as error:  # whatever it is, it is the case's
+                    told = [None, f"{type(error).__name__}: {error}"]
+                os.write(answer, json.dumps(told).encode())
             finally:
                 os._exit(0)
         os.close(stop)
         os.close(answer)
 
     def end(self, seconds=30):
-        os.write(self.stop, b".")  # not just closed: a process that was forked later has a copy
+        try:
+            os.write(self.stop, b".")  # not just closed: a process that was forked later has a copy
+        except BrokenPipeError:
+            pass  # it is done already
         os.close(self.stop)
         if not select.select([self.answer], [], [], seconds)[0]:
             os.kill(self.process, signal.SIGKILL)
@@ -45,7 +52,9 @@ class Beside:
         os.close(self.answer)
         os.waitpid(self.process, 0)
         demand(text, "a process beside the case died")
-        return json.loads(text)
+        result, why = json.loads(text)
+        demand(not why, f"beside the case: {why}")
+        return result
 
 
 def frames_of(interface, outgoing):
@@ -71,15 +80,15 @@ def receive_frame(sock):
     return None
 
 
-def write_frames(sock, path, keep, stop):
-    """The first frames for which keep(frame) holds, as a pcap file."""
+def write_frames(sock, path, keep, most, stop):
+    """The first `most` frames for which keep(frame) holds, as a pcap file."""
     written = 0
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, LONGEST, 1))  # 1: Ethernet
         last = False
-        while written < CAPTURED and not last:
+        while written < most and not last:
             last = stop in select.select([sock, stop], [], [])[0]  # one more look at all that is in the queue
-            while written < CAPTURED and (got := receive_frame(sock)):
+            while written < most and (got := receive_frame(sock)):
                 frame = got[0]
                 if keep(frame):
                     now = time.time_ns() // 1000
@@ -90,8 +99,8 @@ def write_frames(sock, path, keep, stop):
     return written
 
 
-def start_capture(interface, path, only_from=None):
+def start_capture(interface, path, only_from=None, most=CAPTURED):
     """Frames are kept from now on; only those from a MAC address, if one is given."""
     source = bytes.fromhex(only_from.replace(":", "")) if only_from else b""
     with frames_of(interface, outgoing=True) as sock:
-        return Beside(lambda stop: write_frames(sock, path, lambda frame: frame[6:].startswith(source), stop))
+        return Beside(lambda stop: write_frames(sock, path, lambda frame: frame[6:].startswith(source), most, stop))

@@ -71,6 +71,11 @@ def neighbor():
     return re.search(r"lladdr (\S+) (\S+)", sh("ip", "neigh", "show", MILLRACE, "dev", TAP))
 
 
+def forget():
+    sh("ip", "neigh", "flush", "dev", TAP)
+    return not neighbor()
+
+
 @case("ARP: the kernel learns Millrace's MAC, and again after a flush")
 def arp(world):
     with world.echo() as echo, connect() as kept:
@@ -79,8 +84,7 @@ def arp(world):
             one_round_trip()
             found = neighbor()
             demand(found and found[1] == echo.mac, f"the kernel has {found and found[0]}, Millrace is {echo.mac}")
-            sh("ip", "neigh", "flush", "dev", TAP)
-            demand(not neighbor(), "the neighbour is still there after a flush")
+            until("a neighbour that is forgotten", 2, forget)  # an ACK that was delayed may ask for it again
 
 
 @case("ARP: the kernel's MAC changes, and connections go on")

@@ -1,33 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A network between the kernel and Millrace: a router, and what becomes of frames on the way."""
-import os
-
+"""A network between the kernel and Millrace: what becomes of frames on the way."""
 from clients import exchange, one_round_trip
 from middlebox import Faults, Middlebox
+from network import lose, lost, routed
 from registry import case
-from system import demand, go_to_network, new_network, sh, sysctl, this_network
-from world import KERNEL, TAP
+from system import go_to_network
+from world import KERNEL
 
 MB = 1 << 20
-
-
-def routed():
-    """The case goes to a second namespace, from which Millrace is one router away: what is lost there is lost on the
-    network, while what a host's own OUTPUT drops is known to its TCP. Gives the way back to the first one."""
-    router = this_network()
-    sysctl("net/ipv4/ip_forward", 1)
-    new_network()
-    client = this_network()
-    sh("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
-    sh("ip", "link", "set", "veth1", "netns", f"/proc/{os.getpid()}/fd/{router}")
-    sh("ip", "address", "add", "10.8.0.2/24", "dev", "veth0")
-    sh("ip", "link", "set", "veth0", "up")
-    go_to_network(router)
-    sh("ip", "address", "add", "10.8.0.1/24", "dev", "veth1")
-    sh("ip", "link", "set", "veth1", "up")
-    go_to_network(client)
-    sh("ip", "route", "add", "default", "via", "10.8.0.1")
-    return router, client
 
 
 def lossy(world, percent, count, size, seconds):
@@ -35,15 +15,11 @@ def lossy(world, percent, count, size, seconds):
         router, client = routed()
         one_round_trip()
         go_to_network(router)
-        for way in ("-i", "-o"):
-            sh("iptables", "-A", "FORWARD", way, TAP, "-m", "statistic", "--mode", "random", "--probability",
-               percent / 100, "-j", "DROP")
+        lose(percent)
         go_to_network(client)
         exchange(count, size, seconds)
         go_to_network(router)
-        dropped = [int(line.split()[0]) for line in
-                   sh("iptables", "-L", "FORWARD", "-n", "-v", "-x").splitlines()[2:]]
-        demand(len(dropped) == 2 and min(dropped) > 0, f"nothing was lost: {dropped}")
+        lost()
 
 
 @case("loss: 5 % each way, 20 clients, 1 MB each", seconds=180)

@@ -27,12 +27,13 @@ class Faults:
 class Forwarder:
     """What the process between the two interfaces does, until it is told to stop; then it says what it did."""
 
-    def __init__(self, faults, interfaces):
-        self.faults = faults
+    def __init__(self, faults, delay, interfaces):
+        self.faults, self.delay = faults, delay
         self.random = random.Random(1)
         # What goes out on one side came in on the other.
         self.sides = [frames_of(interface, outgoing=False) for interface in interfaces]
         self.other = {self.sides[0]: self.sides[1], self.sides[1]: self.sides[0]}
+        self.number = 0
         self.waiting = []  # a heap of (when, number, socket, frame)
         self.count = dict.fromkeys(("forwarded", "lost", "repeated", "late", "corrupted"), 0)
 
@@ -52,9 +53,10 @@ class Forwarder:
             frame[self.random.randrange(14, len(frame))] ^= 1 << self.random.randrange(8)
         copies = 2 if self.meets("repeated") else 1
         for _ in range(copies):
-            if self.meets("late"):
-                due = time.monotonic() + self.random.uniform(*LATE)
-                heapq.heappush(self.waiting, (due, self.count["late"], target, frame))
+            late = self.random.uniform(*LATE) if self.meets("late") else 0
+            if late or self.delay:
+                self.number += 1
+                heapq.heappush(self.waiting, (time.monotonic() + self.delay + late, self.number, target, frame))
             else:
                 self.send(target, frame)
 
@@ -85,8 +87,8 @@ class Forwarder:
 class Middlebox:
     """The case goes to a second namespace, whose only neighbour is Millrace, through this. Call it in the echo's."""
 
-    def __init__(self, faults):
-        self.faults = faults
+    def __init__(self, faults, delay=0):
+        self.faults, self.delay = faults, delay  # seconds each way, for each frame
 
     def __enter__(self):
         between = this_network()
@@ -99,7 +101,7 @@ class Middlebox:
         sh("ip", "link", "set", "veth1", "netns", f"/proc/{os.getpid()}/fd/{between}")
         go_to_network(between)
         sh("ip", "link", "set", "veth1", "up")
-        self.forwarding = Beside(Forwarder(self.faults, (TAP, "veth1")).run)
+        self.forwarding = Beside(Forwarder(self.faults, self.delay, (TAP, "veth1")).run)
         go_to_network(client)
         sh("ip", "address", "add", f"{KERNEL}/24", "dev", "veth0")
         sh("ip", "link", "set", "veth0", "up")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""millrace-echo on a tap against the kernel's TCP: tests/interop/run.py BUILD_DIR [--only TEXT] [--megabytes N] [--keep]
+"""Millrace on a tap against the kernel's TCP: tests/interop/run.py BUILD_DIR [--only TEXT] [--megabytes N] [--keep]
 
 One line a case: `ok NAME`, `FAIL NAME: why` or `skip NAME: why`; the last line counts them. Each case is a process in a
 network namespace of its own (world.py). The frames that were seen in it are a second case, `tshark NAME`: no checksum
@@ -17,14 +17,18 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cases_data  # noqa: F401  (each fills the list)
+import cases_bulk  # noqa: F401  (each fills the list)
+import cases_data  # noqa: F401
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
+import cases_flood  # noqa: F401
 import cases_icmp  # noqa: F401
 import cases_link  # noqa: F401
 import cases_network  # noqa: F401
+import cases_peer  # noqa: F401
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network
 from world import CALL_BACK, ECHO, KERNEL, World
@@ -51,7 +55,7 @@ def in_child(case, world, answer):
     except BaseException as error:  # whatever it is, it is this case's
         outcome, why = "FAIL", f"{type(error).__name__}: {error} ({traceback.format_exc(limit=-2)})"
     capture = str(world.capture) if world.capture else ""
-    answer.write(json.dumps([outcome, why, capture]))
+    answer.write(json.dumps([outcome, why, capture, world.notes]))
     answer.close()
 
 
@@ -70,9 +74,9 @@ def run_case(case, world):
             # What the case has started ends with it (world.die_with_parent).
             if not select.select([answer], [], [], case.seconds)[0]:
                 os.kill(child, signal.SIGKILL)
-                return "FAIL", f"not done after {case.seconds} s", ""
+                return "FAIL", f"not done after {case.seconds} s", "", []
             text = answer.read()
-        return json.loads(text) if text else ("FAIL", "the process of the case died", "")
+        return json.loads(text) if text else ("FAIL", "the process of the case died", "", [])
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
@@ -108,6 +112,35 @@ def judge_capture(path):
     return ("ok", "") if verified else ("FAIL", "no frame with a checksum in the capture")
 
 
+def run_and_judge(case, directory, options, judges):
+    """Runs the case. Gives its name and what will say of its frames, if there are any to be judged."""
+    directory.mkdir()
+    start = time.monotonic()
+    outcome, why, capture, notes = run_case(case, World(options.build, directory, options))
+    tell(outcome, case.name, why)
+    for note in notes:
+        print(f"  {note}", flush=True)
+    if options.times:
+        print(f"  {time.monotonic() - start:.1f} s", flush=True)
+    judge = outcome == "ok" and capture
+
+    def look():
+        told = judge_capture(capture) if judge else None
+        if not options.keep:
+            shutil.rmtree(directory)
+        return told
+
+    return case.name, judges.submit(look)
+
+
+def tell_judged(judged, wait):
+    """What is known of the frames by now, or in the end."""
+    while judged and (wait or judged[0][1].done()):
+        name, future = judged.pop(0)
+        if future.result():
+            tell(future.result()[0], f"tshark {name}", future.result()[1])
+
+
 def why_not_here(build):
     if os.geteuid() != 0:
         return "needs root for a tap and a network namespace"
@@ -116,7 +149,7 @@ def why_not_here(build):
     for tool in ("ip", "ss", "nc", "ethtool", "iptables", "tcpdump", "tshark"):
         if shutil.which(tool) is None:
             return f"no {tool} here: config/setup.sh --tests"
-    for program in (ECHO, CALL_BACK):
+    for program in (ECHO, CALL_BACK, "tests/interop/millrace-bulk"):
         if not (Path(build) / program).exists():
             return f"no {program} in {build}"
     return ""
@@ -128,6 +161,7 @@ def main():
     parser.add_argument("--only", default="", metavar="TEXT", help="the cases with this in their name")
     parser.add_argument("--megabytes", type=int, default=10, metavar="N", help="of each client of the bulk case")
     parser.add_argument("--keep", action="store_true", help="leave the captures, and say where")
+    parser.add_argument("--show", action="store_true", help="what Millrace printed")
     parser.add_argument("--times", action="store_true", help="how long each case took")
     options = parser.parse_args()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -141,20 +175,13 @@ def main():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the directory goes, too
         top = tempfile.mkdtemp(prefix="millrace-interop-")
         try:
-            for number, case in enumerate(chosen):
-                directory = Path(top, f"{number:03}")
-                directory.mkdir()
-                start = time.monotonic()
-                outcome, why, capture = run_case(case, World(options.build, directory, options))
-                took = time.monotonic() - start
-                tell(outcome, case.name, why)
-                if outcome == "ok" and capture:
-                    outcome, why = judge_capture(capture)
-                    tell(outcome, f"tshark {case.name}", why)
-                if options.times:
-                    print(f"  {took:.1f} s, {time.monotonic() - start - took:.1f} s of tshark", flush=True)
-                if not options.keep:
-                    shutil.rmtree(directory)
+            # tshark looks at one case's frames while the next case runs.
+            with ThreadPoolExecutor(1) as judges:
+                judged = []
+                for number, case in enumerate(chosen):
+                    judged.append(run_and_judge(case, Path(top, f"{number:03}"), options, judges))
+                    tell_judged(judged, wait=False)
+                tell_judged(judged, wait=True)
         finally:
             if options.keep:
                 print(f"captures are in {top}")

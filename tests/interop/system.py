@@ -86,3 +86,15 @@ def sysctl(name, value):
 def many_files():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def kernel_counter(name):
+    """One of this namespace's, named as in /proc/net/netstat and /proc/net/snmp: TcpExtTCPTimeouts, TcpRetransSegs."""
+    for path in ("/proc/net/netstat", "/proc/net/snmp"):
+        lines = Path(path).read_text().splitlines()
+        for names, values in zip(lines[::2], lines[1::2]):
+            table = names.split(":")[0]
+            found = dict(zip(names.split()[1:], values.split()[1:]))
+            if name.startswith(table) and name[len(table):] in found:
+                return int(found[name[len(table):]])
+    raise Failure(f"this kernel counts no {name}")

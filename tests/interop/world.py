@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where a case runs: a network namespace of its own, millrace-echo on a tap in it, and a capture.
+"""Where a case runs: a network namespace of its own, a program of Millrace's on a tap in it, and a capture.
 
 The namespace has no name. The kernel removes it, and the tap with it, when the last process has left it, however that
 process ended; so nothing can collide, and nothing can stay behind.
@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from capture import frames_of, receive_frame, start_capture
+from bulk import stream_text
+from capture import CAPTURED, frames_of, receive_frame, start_capture
 from system import Failure, demand, die_with_parent, sh, wait_for_output
 
 KERNEL, MILLRACE, PORT, TAP = "10.9.0.1", "10.9.0.2", 7, "mr0"
@@ -30,6 +31,10 @@ class World:
         self.directory = Path(directory)
         self.options = options
         self.capture = None  # for run.py's look at it afterwards
+        self.notes = []  # figures that run.py prints below the case's line
+
+    def note(self, text):
+        self.notes.append(text)
 
     @property
     def program(self):
@@ -37,19 +42,26 @@ class World:
 
     def echo(self, *flags, capture=True, only_millrace=False):
         """A capture has to show something: not for a case in which nothing is sent."""
-        return Echo(self, flags, capture, only_millrace)
+        return Echo(self, [self.program], flags, capture, only_millrace)
+
+    def bulk(self, *flags, capture=True, only_millrace=False):
+        """millrace-bulk, for what an echo server cannot do (bulk.py)."""
+        path = self.directory / "text"
+        path.write_bytes(stream_text())
+        return Echo(self, [str(self.build / "tests/interop/millrace-bulk"), str(path)], flags, capture, only_millrace)
 
     def call_back(self, *flags):
         """Another program in the place of millrace-echo: it connects to who connects."""
-        return Echo(self, flags, True, False, str(self.build / CALL_BACK))
+        return Echo(self, [str(self.build / CALL_BACK)], flags, True, False)
 
 
 class Echo:
-    """A running millrace-echo; the kernel's side of its tap has its address. Its end is part of every case."""
+    """A running program; the kernel's side of its tap has its address. Its end is part of every case."""
 
-    def __init__(self, world, flags, capture, only_millrace, program=None):
-        self.program = program or world.program
-        self.world, self.flags, self.capture, self.only_millrace = world, list(flags), capture, only_millrace
+    def __init__(self, world, program, flags, capture, only_millrace):
+        self.world, self.flags, self.only_millrace = world, list(flags), only_millrace
+        self.program, self.capture = program, capture  # True, or how many frames at most
+        self.name = Path(program[0]).name
         self.process = self.capturing = self.interrupted = None
         self.output = ""
         # Two suites side by side should not poll on one CPU.
@@ -75,18 +87,19 @@ class Echo:
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.program, "--device", f"net_tap0,iface={TAP}", "--address", f"{MILLRACE}/24", "--lcore",
+            [*self.program, "--device", f"net_tap0,iface={TAP}", "--address", f"{MILLRACE}/24", "--lcore",
              str(self.cpu), *self.flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         os.set_blocking(self.process.stdout.fileno(), False)
-        wait_for_output("millrace-echo", self.process, self.read, self.process.stdout, "listening on", 20)
+        wait_for_output(self.name, self.process, self.read, self.process.stdout, "listening on", 20)
         mac = re.search(r"MAC ([0-9a-f:]{17})", self.output)
         demand(mac, f"no MAC in the banner: {self.output}")
         self.mac = mac[1]
         sh("ip", "address", "add", f"{KERNEL}/24", "dev", TAP)
         if self.capture:
             self.world.capture = self.world.directory / "capture.pcap"
-            self.capturing = start_capture(TAP, self.world.capture, self.mac if self.only_millrace else None)
+            self.capturing = start_capture(TAP, self.world.capture, self.mac if self.only_millrace else None,
+                                           CAPTURED if self.capture is True else self.capture)
 
     def read(self):
         data = self.process.stdout.read()
@@ -104,11 +117,18 @@ class Echo:
         try:
             self.process.wait(max(left, 0.01))
         except subprocess.TimeoutExpired:
-            raise Failure(f"millrace-echo still runs {END_LIMIT} s after Ctrl-C") from None
+            raise Failure(f"{self.name} still runs {END_LIMIT} s after Ctrl-C") from None
         self.end_seconds = time.monotonic() - self.interrupted
         output = self.read()
+        if self.world.options.show:
+            self.world.note(output)
         demand(self.process.returncode == 0, f"exit code {self.process.returncode} after Ctrl-C: {output[-500:]}")
         demand(re.search(r"^all \d+ packet buffers are back$", output, re.M), f"buffers missing: {output[-500:]}")
+
+    def counter(self, name):
+        """What millrace-bulk has counted, after its end."""
+        found = re.search(rf"^{name} (\d+)$", self.output, re.M)
+        return int(found[1]) if found else 0
 
     def stop(self):
         self.interrupt()
