@@ -178,8 +178,8 @@ static Config config_of(const Arguments& a, Side side) {
   bool has_time_wait = a.workload == Workload::cps && a.close_first == side;
   config.max_time_wait = has_time_wait ? max_time_wait(a) : 1024;
   config.packet_buffers = packet_buffers(a);
-  config.time_wait = a.time_wait;
-  config.syn_retries = static_cast<uint8_t>(a.syn_retries);
+  config.tcp.time_wait = a.time_wait;
+  config.tcp.syn_retries = static_cast<uint8_t>(a.syn_retries);
   config.eal = a.eal;
   return config;
 }

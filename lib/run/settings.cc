@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "base/siphash.h"
+#include "millrace/tcp_option_table.h"
 
 namespace millrace::run {
 
@@ -43,6 +44,10 @@ static void check_addresses(const Config& config) {
          "the gateway " + to_string(config.gateway) + " is the endpoint's own address");
 }
 
+static uint32_t half_open_of(const Config& config) {
+  return config.max_half_open != 0 ? config.max_half_open : std::clamp(config.max_connections, 256u, 65536u);
+}
+
 void check(const Config& config) {
   check_addresses(config);
   demand(!config.device.empty(), "no device: give --device net_tap0,iface=millrace0 or a PCI address");
@@ -52,8 +57,11 @@ void check(const Config& config) {
          "packet_buffers is " + std::to_string(nic::least_packet_buffers()) + " to 67108864");
   demand(config.ring_size >= 2 && config.ring_size <= 1u << 20 && std::has_single_bit(config.ring_size),
          "ring_size is a power of two, 2 to 1048576");
-  demand(config.delayed_ack < milliseconds(500), "delayed_ack is below 500 ms (RFC 9293 MUST-40)");
-  demand(config.time_wait >= milliseconds(2), "time_wait is 2 ms at least");
+  demand(config.max_half_open <= 1u << 24, "max_half_open is 1 to 16777216, or 0: as many as connections, from 256 to 65536");
+  demand(config.listener_half_open <= half_open_of(config),
+         "listener_half_open is max_half_open at most (" + std::to_string(half_open_of(config)) + "), or 0: three quarters");
+  demand(config.first_port >= 1 && config.first_port <= config.last_port, "first_port is 1 to last_port");
+  check(config.tcp);
 }
 
 static uint64_t random_number() {
@@ -66,7 +74,8 @@ static uint64_t random_number() {
 stack::Config stack_config(const Config& config, const nic::Port& port) {
   stack::Config core;
   core.max_connections = config.max_connections;
-  core.max_half_open = std::clamp(config.max_connections, 256u, 65536u);
+  core.max_half_open = half_open_of(config);
+  core.listener_half_open = config.listener_half_open;
   core.max_time_wait = std::bit_ceil(config.max_time_wait);
   core.max_port_pools = std::max(core.max_port_pools, 4 * config.address_count);
   core.held_limit = nic::held_limit(config);
@@ -74,10 +83,10 @@ stack::Config stack_config(const Config& config, const nic::Port& port) {
   core.gateway = config.gateway;
   core.mac = port.mac;
   core.mtu = nic::port_mtu;
-  core.tcp.msl = {config.time_wait.ns / 2};
-  core.tcp.delayed_ack = config.delayed_ack;
-  core.tcp.immediate_ack = config.delayed_ack.ns == 0;
-  core.tcp.syn_retries = config.syn_retries;
+  core.first_port = config.first_port;
+  core.last_port = config.last_port;
+  core.tcp = config.tcp;
+  if (config.tcp.delayed_ack.ns == 0) core.tcp.immediate_ack = true;
   Random derived{config.seed};
   auto draw = [&] { return config.seed == 0 ? random_number() : derived.next(); };
   core.secret = {draw(), draw()};

@@ -78,7 +78,7 @@ Instant next_deadline(const Stack& s) {
   if (!cx.ack_queue.empty()) at = std::min(at, cx.ack_queue.front().at);
   if (!s.time_waits.empty()) {
     const TimeWait& oldest = s.time_waits[s.time_waits.oldest()];
-    at = std::min(at, oldest.since + cx.params.msl * 2);
+    at = std::min(at, oldest.since + cx.params.time_wait);
   }
   return std::min(at, s.neighbors.next_deadline());
 }

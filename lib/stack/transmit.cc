@@ -42,7 +42,7 @@ void run_timers(Stack& s) {
 
 // TIME-WAIT TIMEOUT (RFC 9293 3.10.8): the ring is in the order of the ends.
 void end_old_time_waits(Stack& s) {
-  Duration two_msl = s.cx.params.msl * 2;
+  Duration two_msl = s.cx.params.time_wait;
   for (uint32_t n = 0; n < limits::time_wait_per_turn && !s.time_waits.empty(); ++n) {
     uint32_t oldest = s.time_waits.oldest();
     const TimeWait& record = s.time_waits[oldest];

@@ -22,7 +22,7 @@ TEST_F(TimeWait, LastsTwoMsl) {
 
 // RFC9293-MUST-13: configurable
 TEST(TimeWaitLength, IsTwiceTheConfiguredMsl) {
-  Net net{[](stack::Config& c) { c.tcp.msl = seconds(5); }};
+  Net net{[](stack::Config& c) { c.tcp.time_wait = seconds(10); }};
   net.time_wait();
   net.silent_for(milliseconds(9999));
   EXPECT_EQ(net.state(), State::time_wait);

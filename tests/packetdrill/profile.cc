@@ -65,7 +65,7 @@ const std::map<std::string, Set>& keys() {
       {"push_every", [](Profile& p, uint64_t v) { p.config.tcp.push_every = static_cast<uint8_t>(v); }},
       {"rto_min_ms", [](Profile& p, uint64_t v) { p.config.tcp.rto_min = milliseconds(v); }},
       {"delayed_ack_ms", [](Profile& p, uint64_t v) { p.config.tcp.delayed_ack = milliseconds(v); }},
-      {"msl_ms", [](Profile& p, uint64_t v) { p.config.tcp.msl = milliseconds(v); }},
+      {"msl_ms", [](Profile& p, uint64_t v) { p.config.tcp.time_wait = milliseconds(2 * v); }},
   };
   return all;
 }

@@ -10,7 +10,7 @@
 
 #include "millrace/address.h"
 #include "millrace/connection.h"
-#include "millrace/time.h"
+#include "millrace/tcp_options.h"
 
 namespace millrace {
 
@@ -32,9 +32,11 @@ struct Config {
   uint32_t max_time_wait = 65536;
   uint32_t packet_buffers = 16384;     // mbufs for each of receiving and sending
   uint32_t ring_size = 1024;           // events of a Channel; requests likewise. A power of two
-  Duration time_wait = seconds(60);    // 2MSL
-  Duration delayed_ack = milliseconds(40);
-  uint8_t syn_retries = 7;
+  uint32_t max_half_open = 0;          // passive opens under way; 0: as max_connections, from 256 to 65536
+  uint32_t listener_half_open = 0;     // of them, one listener's at most; 0: three quarters
+  uint16_t first_port = 1024;          // local ports of connects that name none (RFC6056-3.2b)
+  uint16_t last_port = 65535;
+  TcpOptions tcp;                      // timers, windows, options: millrace/tcp_options.h
   bool hardware_checksums = true;      // use the NIC's where it has them
   uint64_t seed = 0;                   // 0: from the system's random source
   std::vector<std::string> eal;        // EAL options of the user's own; empty: chosen

@@ -11,4 +11,6 @@
 #include "millrace/packet.h"      // IWYU pragma: export
 #include "millrace/request.h"     // IWYU pragma: export
 #include "millrace/statistics.h"  // IWYU pragma: export
+#include "millrace/tcp_option_table.h"  // IWYU pragma: export
+#include "millrace/tcp_options.h"  // IWYU pragma: export
 #include "millrace/time.h"        // IWYU pragma: export
