@@ -38,6 +38,7 @@ void retire(Stack& s, Tcb& tcb, Event::Reason reason) {
   tcp::Context& cx = s.cx;
   tcp::set_state(tcb, State::closed);
   cx.count(Count::closed);
+  if (tcb.is(tcp::app_closed)) --cx.orphans;
   tcp::flight_drop(cx, tcb);
   tcp::drop_send_queue(cx, tcb);
   tcp::drop_out_of_order(cx, tcb);

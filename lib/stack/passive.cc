@@ -260,7 +260,8 @@ void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission) {
     record.sent_at = s.cx.now;
   else
     s.cx.count(Count::syn_ack_retries);
-  Duration wait = s.cx.params.rto_initial * (uint64_t{1} << std::min<uint8_t>(record.sent - 1, 6));
+  Duration wait = s.cx.params.rto_initial * (uint64_t{1} << std::min<uint8_t>(record.sent - 1, 16));
+  wait = std::min(wait, s.cx.params.rto_max);
   uint32_t index = static_cast<uint32_t>(&record - &s.half_opens[0]);
   s.cx.wheel.cancel(s.wheel_index(index));
   s.cx.wheel.arm(s.wheel_index(index), s.cx.now + wait);

@@ -184,7 +184,7 @@ void on_connection(Stack& s, uint32_t channel, const Request& request) {
       break;
     case Request::abort:  // RFC9293-3.10.5
       if (tcb->state != State::syn_sent) tcb->set(tcp::rst_on_remove);
-      tcb->set(tcp::app_closed);
+      s.cx.orphan(*tcb);
       remove(s, *tcb, Event::aborted);
       break;
     default:

@@ -137,10 +137,13 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   uint32_t wnd_before = tcb.snd.wnd;
   if (after_eq(seg.ack, tcb.snd.una)) update_window(tcb, seg);
   if (tcb.timer == Tcb::Timer::persist) {
-    tcb.first_timeout = Instant{};  // the probe was answered (RFC9293-MUST-37)
+    // The probe was answered (RFC9293-MUST-37). An orphan's is asked for nobody.
+    if (!tcb.is(app_closed)) tcb.first_timeout = Instant{};
     if (tcb.snd.wnd > 0) {
       cx.stop_timer(tcb);
       tcb.backoff = 0;
+    } else if (Duration wait = persist_interval(tcb, cx.params); !tcb.is(app_closed) && wait > patience(tcb, cx.params)) {
+      cx.start_timer(tcb, Tcb::Timer::persist, wait);  // it was to end at R2
     }
     cx.want_output(tcb);
   }

@@ -46,6 +46,7 @@ void establish(Context& cx, Tcb& tcb) {
   set_state(tcb, State::established);
   cx.stop_timer(tcb);
   tcb.backoff = tcb.timeouts = 0;
+  tcb.first_timeout = Instant{};
   tcb.recover = tcb.iss;  // RFC6582-3.2.1
   tcb.dup_acks = 0;
   tcb.first.sent_at = cx.now;

@@ -52,6 +52,7 @@ struct Context {
   // that both have too much to send still receive.
   uint32_t received_held = 0;
   uint32_t own_slices = 0;
+  uint32_t orphans = 0;
   bool requests_waiting[limits::channels] = {};  // requests that were made before events were read are yet to be served
   Counters counters;
   SipKey isn_secret;
@@ -137,6 +138,18 @@ struct Context {
   // RFC9293-MUST-27: configurable, for all and for one.
   Duration keepalive_time(const Tcb& tcb) const {
     return tcb.keepalive_s != 0 ? seconds(tcb.keepalive_s) : params.keepalive_time;
+  }
+  Duration keepalive_interval(const Tcb& tcb) const {
+    return tcb.keepalive_interval_s != 0 ? seconds(tcb.keepalive_interval_s) : params.keepalive_interval;
+  }
+  uint32_t keepalive_probes(const Tcb& tcb) const {
+    return tcb.keepalive_probes != 0 ? tcb.keepalive_probes : params.keepalive_probes;
+  }
+  // The application has closed: from now on the connection is an orphan.
+  void orphan(Tcb& tcb) {
+    if (tcb.is(app_closed)) return;
+    tcb.set(app_closed);
+    ++orphans;
   }
 
   // The clock of timestamps: a tick a millisecond, from an origin of the connection's own (RFC7323-4.1, -5.4, -7.1).

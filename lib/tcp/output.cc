@@ -134,7 +134,13 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
   tcb.snd.max = tcb.snd.nxt;
   tcb.first.sent_at = cx.now;
   if (tcb.syn_sent_count++ > 0) cx.count(Count::retransmitted);
-  cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
+  Duration wait = current_rto(tcb, cx.params);
+  if (tcb.r2.ns != 0) {  // the application's own limit holds for the handshake, too
+    if (tcb.first_timeout.ns == 0) tcb.first_timeout = cx.now;
+    Instant end = tcb.first_timeout + tcb.r2;
+    wait = std::min(wait, end > cx.now ? end - cx.now : Duration{});
+  }
+  cx.start_timer(tcb, Tcb::Timer::retransmit, wait);
 }
 
 // Text and FIN of [seq, end), which begins in `node`; fewer if a segment cannot name them all.
@@ -231,7 +237,7 @@ void set_timer(Context& cx, Tcb& tcb, bool new_text) {
     if (restart || again) start_loss_timer(cx, tcb, again);  // RFC6298-5.1, RFC8985-7.2
   } else if (tcb.unsent() > 0 && tcb.timer == Tcb::Timer::none) {
     tcb.first_timeout = Instant{};
-    cx.start_timer(tcb, Tcb::Timer::persist, current_rto(tcb, cx.params));  // RFC9293-SHLD-29
+    cx.start_timer(tcb, Tcb::Timer::persist, persist_interval(tcb, cx.params));
   }
 }
 

@@ -35,7 +35,7 @@ void schedule_ack(Context& cx, Tcb& tcb) {
     return;
   }
   // RFC9293-SHLD-19, RFC5681-4.2a: every second full segment at the latest, counted in bytes
-  if (tcb.is(immediate_ack) || distance(tcb.rcv.last_ack, tcb.rcv.nxt) >= 2u * tcb.mss) {
+  if (tcb.is(immediate_ack) || distance(tcb.rcv.last_ack, tcb.rcv.nxt) >= uint32_t{cx.params.ack_every} * tcb.mss) {
     cx.ack_now(tcb);
     return;
   }
@@ -68,6 +68,7 @@ void take_timestamp(Context& cx, Tcb& tcb, const Segment& seg) {
 void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   Seq ack = seg.ack;
   uint32_t bytes = distance(tcb.snd.una, ack);
+  bool backed_off = tcb.backoff != 0;  // a sample ends it
   flight_acked(cx, tcb, ack, told);
   if (told.sample_at != Instant::never()) {
     note_min_rtt(cx, tcb, cx.now - told.sample_at);
@@ -81,9 +82,10 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   if (jumped) tcb.snd.nxt = ack;
   drop_acknowledged(cx, tcb, ack);
   if (jumped) seek_next(cx, tcb);
-  if (tcb.backoff != 0) {
-    rtt_from_echo(cx, tcb, seg);
+  if (backed_off) {
+    if (tcb.backoff != 0) rtt_from_echo(cx, tcb, seg);
     tcb.timeouts = 0;
+    tcb.first_timeout = Instant{};
   }
   if (ack == tcb.snd.max)
     cx.stop_timer(tcb);  // RFC6298-5.2

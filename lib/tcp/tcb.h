@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The transmission control block: ten cache lines, in the order of their use.
+// The transmission control block: eleven cache lines, in the order of their use.
 //
 //   line 0   what a segment's arrival reads
 //   line 1   what output and the timers write
@@ -276,7 +276,9 @@ struct alignas(64) Tcb {
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;
   uint16_t full_unread = 0;  // failed(full) events that the application has not gone past yet
-  uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's
+  uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's, as the next two
+  uint16_t keepalive_interval_s = 0;
+  uint8_t keepalive_probes = 0;
   uint8_t keepalive_sent = 0;
   uint8_t syn_sent_count = 0;
   uint8_t timeouts = 0;      // in a row, without an ACK of new data
@@ -291,7 +293,7 @@ struct alignas(64) Tcb {
   // Queued and not yet sent, FIN included.
   uint32_t unsent() const { return wire::distance(snd.nxt, end) + (is(fin_queued) ? 1 : 0); }
 };
-static_assert(sizeof(Tcb) == 10 * 64);
+static_assert(sizeof(Tcb) == 11 * 64);
 static_assert(offsetof(Tcb, send_head) == 64 && offsetof(Tcb, text_head) == 128 && offsetof(Tcb, ack_at) == 192 &&
               offsetof(Tcb, iss) == 256);
 

@@ -22,9 +22,20 @@ TimeoutOutcome at_r1(Context& cx, Tcb& tcb) {
   return {Fate::keep, now};
 }
 
+bool past_r2(const Context& cx, const Tcb& tcb) {
+  return tcb.first_timeout.ns != 0 && cx.now - tcb.first_timeout >= patience(tcb, cx.params);
+}
+
+// The next timeout, but not beyond R2.
+void wait_again(Context& cx, Tcb& tcb, Tcb::Timer timer, Duration wait) {
+  Instant end = tcb.first_timeout + patience(tcb, cx.params);
+  cx.start_timer(tcb, timer, std::min(wait, end - cx.now));
+}
+
 // SYN or, after a simultaneous open, SYN,ACK (RFC9293-MUST-22).
 TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
   if (tcb.syn_sent_count > cx.params.syn_retries) return gone(tcb, Event::timed_out);  // RFC9293-MUST-23
+  if (tcb.r2.ns != 0 && past_r2(cx, tcb)) return gone(tcb, Event::timed_out);          // RFC9293-MUST-21
   ++tcb.backoff;
   tcb.set(send_syn);
   cx.stop_timer(tcb);
@@ -32,19 +43,17 @@ TimeoutOutcome syn_timeout(Context& cx, Tcb& tcb) {
   return at_r1(cx, tcb);
 }
 
-bool past_r2(const Context& cx, const Tcb& tcb) {
-  Duration r2 = tcb.r2.ns != 0 ? tcb.r2 : cx.params.r2;  // RFC9293-MUST-21
-  return tcb.first_timeout.ns != 0 && cx.now - tcb.first_timeout >= r2;
-}
-
 // The peer's window is closed: probe it, with intervals that grow (RFC9293-SHLD-30), for as long as it answers
-// (RFC9293-MUST-37).
+// (RFC9293-MUST-37); but not for ever if nobody waits here (RFC 6429). That peer lives, and is told.
 TimeoutOutcome persist_timeout(Context& cx, Tcb& tcb) {
-  if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);
+  if (past_r2(cx, tcb)) {
+    if (tcb.is(app_closed)) tcb.set(rst_on_remove);
+    return gone(tcb, Event::timed_out);
+  }
   if (tcb.first_timeout.ns == 0) tcb.first_timeout = cx.now;
   tcb.set(probe_due);
   if (tcb.backoff < 16) ++tcb.backoff;
-  cx.start_timer(tcb, Tcb::Timer::persist, current_rto(tcb, cx.params));
+  wait_again(cx, tcb, Tcb::Timer::persist, persist_interval(tcb, cx.params));
   cx.want_output(tcb);
   return {};
 }
@@ -57,30 +66,34 @@ TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
     // The window was shrunk to nothing over text in flight (RFC9293-MUST-35, RFC9293-SHLD-17): probe, do not give up.
     loss_timeout(cx, tcb);
     tcb.clear(resend_first);
-    tcb.first_timeout = Instant{};
+    if (!tcb.is(app_closed)) tcb.first_timeout = Instant{};
     return persist_timeout(cx, tcb);
   }
   if (tcb.timeouts == 0) tcb.first_timeout = cx.now - current_rto(tcb, cx.params);
   if (past_r2(cx, tcb)) return gone(tcb, Event::timed_out);  // RFC9293-MUST-20
   loss_timeout(cx, tcb);
   if (tcb.backoff < 255) ++tcb.backoff;  // RFC6298-5.5
-  cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.6
+  wait_again(cx, tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));  // RFC6298-5.6
   return at_r1(cx, tcb);
 }
 
 // RFC 9293 3.8.4: only when nothing is outstanding and nothing was heard for the interval (RFC9293-MAY-5, -MUST-26).
 TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
   Instant quiet_since = tcb.last_received;
-  Duration patience = cx.keepalive_time(tcb);
-  if (tcb.keepalive_sent > 0) patience = patience + cx.params.keepalive_interval * tcb.keepalive_sent;
-  if (tcb.snd.una != tcb.snd.max || cx.now < quiet_since + patience) {
-    tcb.keepalive_at = std::max(quiet_since + patience, cx.now + milliseconds(1));
-    if (tcb.snd.una != tcb.snd.max) tcb.keepalive_at = cx.now + cx.params.keepalive_interval;
+  Duration idle = cx.keepalive_time(tcb);
+  if (tcb.keepalive_sent > 0) idle = idle + cx.keepalive_interval(tcb) * tcb.keepalive_sent;
+  if (tcb.snd.una != tcb.snd.max || cx.now < quiet_since + idle) {
+    tcb.keepalive_at = std::max(quiet_since + idle, cx.now + milliseconds(1));
+    if (tcb.snd.una != tcb.snd.max) tcb.keepalive_at = cx.now + cx.keepalive_interval(tcb);
     return {};
   }
-  if (tcb.keepalive_sent >= cx.params.keepalive_probes) return gone(tcb, Event::timed_out);  // RFC9293-MUST-29
-  ++tcb.keepalive_sent;
-  tcb.keepalive_at = cx.now + cx.params.keepalive_interval;
+  // RFC9293-MUST-29; an R2 of the connection's own stands in the place of the count.
+  bool dead = tcb.r2.ns != 0 ? tcb.keepalive_sent > 0 && cx.now - quiet_since >= tcb.r2
+                             : tcb.keepalive_sent >= cx.keepalive_probes(tcb);
+  if (dead) return gone(tcb, Event::timed_out);
+  if (tcb.keepalive_sent < 255) ++tcb.keepalive_sent;
+  tcb.keepalive_at = cx.now + cx.keepalive_interval(tcb);
+  if (tcb.r2.ns != 0) tcb.keepalive_at = std::clamp(quiet_since + tcb.r2, cx.now + milliseconds(1), tcb.keepalive_at);
   tcb.set(keepalive_due);
   cx.want_output(tcb);
   return {};

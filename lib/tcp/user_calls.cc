@@ -80,7 +80,7 @@ Event::Reason shutdown(Context& cx, Tcb& tcb) {
 
 Fate close(Context& cx, Tcb& tcb) {
   if (tcb.is(app_closed)) return Fate::keep;
-  tcb.set(app_closed);
+  cx.orphan(tcb);
   if (tcb.state == State::syn_sent) {  // RFC9293-3.10.4: no segment, the TCB goes
     tcb.reason = Event::aborted;
     return Fate::gone;
@@ -88,6 +88,12 @@ Fate close(Context& cx, Tcb& tcb) {
   // RFC9293-SHLD-3, RFC9293-MAY-1: text that nobody will read is answered with RST. So is a stream that lacks what
   // failed(full) refused: the peer shall not take it for whole.
   if (tcb.text_head != no_index || tcb.out_head != no_index || tcb.is(was_full)) {
+    tcb.reason = Event::aborted;
+    tcb.set(rst_on_remove);
+    return Fate::gone;
+  }
+  if (cx.params.orphan_limit != 0 && cx.orphans > cx.params.orphan_limit) {
+    cx.count(Count::orphans_reset);
     tcb.reason = Event::aborted;
     tcb.set(rst_on_remove);
     return Fate::gone;
@@ -119,6 +125,14 @@ bool set_option(Context& cx, Tcb& tcb, Setting setting, uint64_t value) {
       tcb.keepalive_sent = 0;
       tcb.keepalive_at = cx.now + cx.keepalive_time(tcb);
       if (value != 0) cx.arm(tcb, tcb.keepalive_at);
+      return true;
+    case Setting::keepalive_interval:
+      if (value == 0 || value > 65535) return false;
+      tcb.keepalive_interval_s = static_cast<uint16_t>(value);
+      return true;
+    case Setting::keepalive_probes:
+      if (value == 0 || value > 255) return false;
+      tcb.keepalive_probes = static_cast<uint8_t>(value);
       return true;
     case Setting::dscp:
       if (value > 63) return false;

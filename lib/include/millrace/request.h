@@ -25,6 +25,8 @@ enum class Setting : uint8_t {
   immediate_ack,
   report_sent,
   keepalive,       // seconds without a sign of the peer until the first probe; 0: off (RFC9293-MUST-24, -27)
+  keepalive_interval,  // seconds between probes, to 65535
+  keepalive_probes,    // without an answer, to 255
   dscp,            // 0 to 63
   user_timeout_s,  // R2 in seconds
   send_limit,      // bytes

@@ -18,7 +18,7 @@ enum class Count : uint8_t {
   ecn_reductions, out_of_order, duplicate_text, delayed_acks, window_probes_sent,
   keepalive_probes_sent, challenge_acks, challenge_acks_suppressed, syn_ack_retries, paws_rejected,
   time_wait_entered, time_wait_reopened, time_wait_taken_over, time_wait_recycled_early, listen_overflow,
-  half_open_expired, syn_cookies_sent, syn_cookies_accepted, syn_cookies_failed,
+  half_open_expired, orphans_reset, syn_cookies_sent, syn_cookies_accepted, syn_cookies_failed,
   // drops, each with its reason
   drop_runt, drop_ethertype, drop_not_for_us, drop_ip_version, drop_ip_header, drop_ip_checksum, drop_ip_source,
   drop_ip_fragment, drop_ip_protocol, drop_tcp_header, drop_tcp_checksum, drop_tcp_options, drop_arp, drop_icmp,
