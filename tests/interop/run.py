@@ -23,7 +23,9 @@ import cases_data  # noqa: F401  (each fills the list)
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
 import cases_link  # noqa: F401
+import cases_load  # noqa: F401
 import cases_network  # noqa: F401
+import cases_settings  # noqa: F401
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network
 from world import KERNEL, World
