@@ -23,7 +23,7 @@ bool Conductor::look() {
     next_line_ = now + cycles(seconds(1));
     phase_end_ = now + cycles(plan_.connect_timeout);
     bool keeps = load_ != nullptr && !plan_.closes_each();
-    if (!keeps && load_ != nullptr) load_->start();
+    if (!keeps && load_ != nullptr) load_->start(now);
     if (!keeps) phase_ = Phase::warming, phase_end_ = now + cycles(plan_.warmup);
   }
   if (server_ != nullptr && server_->has_failed()) {
@@ -52,7 +52,7 @@ bool Conductor::connect_phase(uint64_t now) {
                 static_cast<unsigned long>(load_->connected()), plan_.connections,
                 to_text(plan_.connect_timeout).c_str());
   }
-  load_->start();
+  load_->start(now);
   phase_ = Phase::warming;
   phase_end_ = now + cycles(plan_.warmup);
   return true;
@@ -61,7 +61,7 @@ bool Conductor::connect_phase(uint64_t now) {
 void Conductor::begin_measuring(uint64_t now) {
   phase_ = Phase::measuring;
   if (load_ != nullptr && plan_.warmup.ns != 0) load_->forget();
-  meter_.begin();
+  meter_.begin(now);
   phase_end_ = plan_.duration.ns == 0 ? UINT64_MAX : now + cycles(plan_.duration);
   next_line_ = now + cycles(seconds(1));
 }

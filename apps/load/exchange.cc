@@ -14,6 +14,7 @@ Exchange::Exchange(const Plan& plan, double cycles_per_second)
     : Load(plan, cycles_per_second, connection_options(plan)),
       closes_first_(plan.close_first == Side::client),
       is_open_(plan.is_open_loop()),
+      is_simple_(plan.workload != Workload::http && plan.pipeline == 1),
       depth_(plan.pipeline),
       request_(plan.workload == Workload::http ? Payload(http_request(plan)) : Payload(plan.request_size)),
       response_(plan.workload == Workload::http ? Payload(uint32_t{1}) : Payload(plan.response_size)),
@@ -23,9 +24,9 @@ Exchange::Exchange(const Plan& plan, double cycles_per_second)
   if (plan.workload == Workload::http) http_ = std::make_unique<HttpResponses>(plan);
 }
 
-void Exchange::start() {
+void Exchange::start(uint64_t cycles) {
   started_ = true;
-  if (is_open_) arrivals_.start(read_cycles());
+  if (is_open_) arrivals_.start(cycles);
 }
 
 void Exchange::operator()(Channel& channel) {
@@ -36,7 +37,7 @@ void Exchange::operator()(Channel& channel) {
       other(channel, event);
   }
   if (stopped_) return;
-  if (!closes_each_ || started_) open_some(channel);
+  if (has_idle_lanes() && (!closes_each_ || started_)) open_some(channel);
   if (closes_each_ || !started_) return;
   if (is_open_)
     deal_out(channel);
@@ -45,6 +46,19 @@ void Exchange::operator()(Channel& channel) {
 }
 
 // --- when a request begins ---
+
+// Inline, as answered() is: both are what a request costs.
+[[gnu::always_inline]] inline void Exchange::request(Channel& channel, Lane& lane, uint64_t since) {
+  begun_ += !closes_each_;
+  if (depth_ == 1)
+    lane.since = since;
+  else
+    time_of(lane, lane.oldest + lane.underway) = since;
+  ++lane.underway;
+  lane.phase = Phase::waiting;
+  tally_.bytes_sent += request_.size();
+  request_.send(channel, lane.connection);
+}
 
 // Closed loop: the first request of each lane, not all in one turn.
 void Exchange::begin_some(Channel& channel) {
@@ -98,18 +112,6 @@ bool Exchange::may_open(uint64_t& since) {
   return true;
 }
 
-void Exchange::request(Channel& channel, Lane& lane, uint64_t since) {
-  begun_ += !closes_each_;
-  if (depth_ == 1)
-    lane.since = since;
-  else
-    time_of(lane, lane.oldest + lane.underway) = since;
-  ++lane.underway;
-  lane.phase = Phase::waiting;
-  tally_.bytes_sent += request_.size();
-  request_.send(channel, lane.connection);
-}
-
 void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t now) {
   if (http_) http_->begin(static_cast<uint32_t>(event.token));
   if (closes_each_)
@@ -123,11 +125,32 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
 
 // --- responses ---
 
+[[gnu::always_inline]] inline void Exchange::answered(Channel& channel, Lane& lane, uint64_t now) {
+  uint64_t since = lane.since;
+  if (depth_ != 1) {
+    since = time_of(lane, lane.oldest);
+    lane.oldest = static_cast<uint16_t>(lane.oldest + 1 == static_cast<int>(depth_) ? 0 : lane.oldest + 1);
+  }
+  latency_.record(scale_.ns(now - since));
+  ++tally_.requests;
+  --lane.underway;
+  if (closes_each_) {
+    leave_ready(lane, Phase::closing);
+    if (closes_first_) channel.close(lane.connection);
+    return;
+  }
+  if (lane.underway == 0) lane.phase = Phase::ready;
+  ended();
+  if (is_open_)
+    offer(lane);
+  else if (begun_ != limit_)
+    request(channel, lane, now);
+}
+
 void Exchange::received(Channel& channel, const Event& event) {
   Lane& lane = lanes_[event.token];
   if (stopped_) return;
-  if (http_ != nullptr) return received_http(channel, event);
-  if (depth_ != 1) return received_several(channel, event);
+  if (!is_simple_) return http_ != nullptr ? received_http(channel, event) : received_several(channel, event);
   if (lane.phase != Phase::waiting || !response_.matches(lane.received, event.bytes())) [[unlikely]]
     return protocol_error(channel, event);
   lane.received += event.length;
@@ -155,28 +178,6 @@ void Exchange::received_several(Channel& channel, const Event& event) {
     answered(channel, lane, now);
     text = text.subspan(part.size());
   }
-}
-
-void Exchange::answered(Channel& channel, Lane& lane, uint64_t now) {
-  uint64_t since = lane.since;
-  if (depth_ != 1) {
-    since = time_of(lane, lane.oldest);
-    lane.oldest = static_cast<uint16_t>(lane.oldest + 1 == static_cast<int>(depth_) ? 0 : lane.oldest + 1);
-  }
-  latency_.record(scale_.ns(now - since));
-  ++tally_.requests;
-  --lane.underway;
-  if (closes_each_) {
-    leave_ready(lane, Phase::closing);
-    if (closes_first_) channel.close(lane.connection);
-    return;
-  }
-  if (lane.underway == 0) lane.phase = Phase::ready;
-  ended();
-  if (is_open_)
-    offer(lane);
-  else if (begun_ != limit_)
-    request(channel, lane, now);
 }
 
 // One event may end several responses, and the last of them the connection.
@@ -257,9 +258,9 @@ void Exchange::gone(Lane& lane, bool) {
   for (; lane.underway > 0; --lane.underway) ended();
 }
 
-uint64_t Exchange::not_sent() const {
+uint64_t Exchange::not_sent(uint64_t cycles) const {
   if (!is_open_ || !started_) return 0;
-  uint64_t due = arrivals_.count_until(read_cycles()) + again_.size();
+  uint64_t due = arrivals_.count_until(cycles) + again_.size();
   return std::min(due, limit_ - begun_);
 }
 

@@ -21,8 +21,8 @@ class Exchange final : public Load {
   Exchange(const Plan& plan, double cycles_per_second);
 
   void operator()(Channel& channel) override;
-  void start() override;
-  uint64_t not_sent() const override;
+  void start(uint64_t cycles) override;
+  uint64_t not_sent(uint64_t cycles) const override;
   uint64_t unanswered() const override;
   // http: how often each status came.
   const HttpResponses* http() const { return http_.get(); }
@@ -52,6 +52,7 @@ class Exchange final : public Load {
 
   const bool closes_first_;
   const bool is_open_;
+  const bool is_simple_;  // a response is as long as it is, and one at a time
   const uint32_t depth_;  // of the pipeline
   const Payload request_;
   const Payload response_;

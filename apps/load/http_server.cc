@@ -108,7 +108,7 @@ void HttpServer::answer(Slot& slot) {
   uint64_t body = slot.parser.method == HTTP_HEAD ? 0 : content.body;
   slot.responses.push_back({&content, slot.end, slot.end + head, slot.end + head + body, slot.closing});
   slot.end += head + body;
-  add(requests_, 1);
+  ++requests_;
 }
 
 void HttpServer::received(Channel& channel, Event& event) {
@@ -153,7 +153,7 @@ void HttpServer::pump(Channel& channel, ConnectionId connection) {
 
 void HttpServer::sent(Channel& channel, const Event& event) {
   Slot& slot = *slots_[event.connection.slot()];
-  add(bytes_sent_, event.length);
+  bytes_sent_ += event.length;
   slot.flow.acked += event.length;
   while (!slot.responses.empty() && slot.responses.front().end <= slot.flow.acked) slot.responses.pop_front();
   if (slot.flow.written < slot.end)

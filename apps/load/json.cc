@@ -194,11 +194,12 @@ static bool write_file(const std::string& file, const std::string& text) {
 }
 
 bool write_files(const Meter& meter, const std::string& why) {
+  const Plan& plan = meter.plan();
+  bool good = plan.hgrm.empty() || write_file(plan.hgrm, make_hgrm(meter.latency()));
+  if (plan.json.empty() && plan.html.empty()) return good;
   Json data = make_json(meter, why);
-  bool json = write_file(meter.plan().json, data.dump(2) + "\n");
-  bool hgrm = write_file(meter.plan().hgrm, make_hgrm(meter.latency()));
-  bool html = meter.plan().html.empty() || write_file(meter.plan().html, make_page(data));
-  return json && hgrm && html;
+  good &= write_file(plan.json, data.dump(2) + "\n");
+  return (plan.html.empty() || write_file(plan.html, make_page(data))) && good;
 }
 
 }  // namespace millrace::load

@@ -18,7 +18,7 @@ Load::Load(const Plan& plan, double cycles_per_second, Options options)
   for (uint32_t i = plan.connections; i > 0; --i) idle_.push_back(i - 1);
 }
 
-void Load::start() {
+void Load::start(uint64_t) {
   started_ = true;
 }
 
@@ -39,7 +39,7 @@ void Load::stop() {
 }
 
 void Load::open_some(Channel& channel) {
-  if (idle_.empty() || channel.now() < connect_after_) return;
+  if (channel.now() < connect_after_) return;
   uint64_t now = read_cycles();
   for (uint32_t i = 0; i < begin_per_turn && !idle_.empty(); ++i) {
     if (closes_each_ ? begun_ == limit_ : connecting_ == connects_at_a_time) return;

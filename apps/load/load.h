@@ -29,7 +29,7 @@ class Load {
   // Kept connections: all are there. They wait until start().
   bool is_connected() const { return ready_ == lanes_.size(); }
   uint64_t connected() const { return ready_; }
-  virtual void start();
+  virtual void start(uint64_t cycles);
   // What was measured up to now is forgotten: the warm-up is over.
   void forget();
   // All that was asked for is done or lost.
@@ -49,7 +49,7 @@ class Load {
   States states() const { return {connecting_, ready_ - closing_, closing_}; }
   // Open loop: requests that were due and did not begin, those that began and have no answer, and how late
   // one began at most.
-  virtual uint64_t not_sent() const { return 0; }
+  virtual uint64_t not_sent(uint64_t) const { return 0; }  // by that time, in cycles
   virtual uint64_t unanswered() const { return 0; }
   uint64_t most_late_ns() const { return scale_.ns(most_late_); }
 
@@ -74,6 +74,7 @@ class Load {
   virtual bool may_open(uint64_t& since) = 0;
   virtual void give_up_open(uint64_t since) = 0;  // it found no port: it is still to be made
 
+  bool has_idle_lanes() const { return !idle_.empty(); }
   void open_some(Channel& channel);
   void connected(Channel& channel, const Event& event);
   void connect_failed(Channel& channel, const Event& event);

@@ -71,9 +71,11 @@ std::vector<double> Meter::useful(const Reading& from, const Reading& to) const 
   return out;
 }
 
-void Meter::begin() {
+void Meter::begin(uint64_t cycles) {
   before_ = {};
-  first_ = last_ = read();
+  first_ = read();
+  first_.cycles = cycles;  // the load's own begin: this thread may have lost its CPU since
+  last_ = first_;
 }
 
 const Row& Meter::second() {
@@ -124,7 +126,7 @@ void Meter::end() {
   if (ends_.load == nullptr) return;
   latency_ = ends_.load->latency();
   connect_latency_ = ends_.load->connect_latency();
-  not_sent_ = ends_.load->not_sent();
+  not_sent_ = ends_.load->not_sent(end_.cycles);
   unanswered_ = ends_.load->unanswered();
 }
 

@@ -46,7 +46,7 @@ class Meter {
   Meter(const Plan& plan, Ends ends);
 
   // On the client's thread, or the server's where there is no client.
-  void begin();
+  void begin(uint64_t cycles);  // now
   const Row& second();  // ends a second
   void end();
 

@@ -38,8 +38,8 @@ class RequestServer final : public Server {
       slot.received += static_cast<uint32_t>(part.size());
       if (slot.received < request_.size()) return;
       slot.received = 0;
-      add(requests_, 1);
-      add(bytes_sent_, response_.size());
+      ++requests_;
+      bytes_sent_ += response_.size();
       response_.send(channel, event.connection);
       if (closes_) channel.close(event.connection);
       text = text.subspan(part.size());
@@ -64,8 +64,8 @@ class EchoServer final : public Server {
 
  private:
   void received(Channel& channel, Event& event) override {
-    add(requests_, 1);
-    add(bytes_sent_, event.length);
+    ++requests_;
+    bytes_sent_ += event.length;
     channel.send(event.connection, event.keep());
   }
 };
@@ -89,7 +89,7 @@ class StreamServer final : public Server {
   void received(Channel&, Event&) override {}
   bool may_be_reset() const override { return generates_; }
   void sent(Channel& channel, const Event& event) override {
-    add(bytes_sent_, event.length);
+    bytes_sent_ += event.length;
     flows_[event.connection.slot()].acked += event.length;
     pump(channel, event.connection);
   }

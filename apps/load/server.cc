@@ -16,12 +16,15 @@ void Server::operator()(Channel& channel) {
   if (stall_.ns != 0 && is_stalled(channel)) return;
   for (Event& event : channel.events()) {
     if (event.kind == Event::received) [[likely]] {
-      add(bytes_received_, event.length);
+      bytes_received_ += event.length;
       received(channel, event);
     } else {
       other(channel, event);
     }
   }
+  told_requests_.store(requests_, relaxed);
+  told_sent_.store(bytes_sent_, relaxed);
+  told_received_.store(bytes_received_, relaxed);
 }
 
 // Events wait in the ring meanwhile, and the core goes on: its peers see ACKs and no answer.
@@ -68,8 +71,8 @@ void Server::other(Channel& channel, const Event& event) {
 }
 
 Server::Counts Server::counts() const {
-  return {requests_.load(relaxed),   opened_.load(relaxed),         finished_.load(relaxed),
-          bytes_sent_.load(relaxed), bytes_received_.load(relaxed), protocol_errors_.load(relaxed),
+  return {told_requests_.load(relaxed), opened_.load(relaxed),        finished_.load(relaxed),
+          told_sent_.load(relaxed),     told_received_.load(relaxed), protocol_errors_.load(relaxed),
           failures_.load(relaxed)};
 }
 

@@ -58,7 +58,7 @@ class Server {
   }
 
   static constexpr auto relaxed = std::memory_order_relaxed;
-  std::atomic<uint64_t> requests_{0}, bytes_sent_{0}, bytes_received_{0};
+  uint64_t requests_ = 0, bytes_sent_ = 0, bytes_received_ = 0;  // told to other threads once a turn
   Options options_;
 
  private:
@@ -70,6 +70,7 @@ class Server {
   const uint32_t backlog_;
   const Duration stall_, stall_after_;
   Instant stall_from_ = Instant::never();
+  std::atomic<uint64_t> told_requests_{0}, told_sent_{0}, told_received_{0};
   std::atomic<uint32_t> listening_{0};
   std::atomic<uint16_t> port_in_use_{0};
   std::atomic<uint64_t> opened_{0}, finished_{0}, protocol_errors_{0}, failures_{0};
