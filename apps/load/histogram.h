@@ -61,6 +61,22 @@ class Histogram {
     return 0;
   }
   uint64_t max() const { return percentile(100); }
+  // How many were not above it, as precise as its bucket.
+  uint64_t count_up_to(uint64_t value) const {
+    uint64_t sum = 0;
+    for (uint32_t i = 0, last = index_of(value); i <= last; ++i) sum += counts_[i];
+    return sum;
+  }
+  // The standard deviation.
+  double deviation() const {
+    double sum = 0, average = mean();
+    for (uint32_t i = 0; i < buckets; ++i) {
+      double middle = 0.5 * static_cast<double>(lowest_of(i) + highest_of(i));
+      sum += static_cast<double>(counts_[i]) * (middle - average) * (middle - average);
+    }
+    uint64_t total = count();
+    return total == 0 ? 0 : std::sqrt(sum / static_cast<double>(total));
+  }
   double mean() const {
     double sum = 0;
     for (uint32_t i = 0; i < buckets; ++i)

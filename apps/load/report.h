@@ -1,65 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a run says: a line a second, a summary, and the summary as JSON. Rates are of the measured time alone,
-// which begins when the load does; TCP's counters are of the whole run.
+// What a run says: a line a second, a summary, and files.
 #pragma once
 
-#include <millrace/millrace.h>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
 
-#include <cstdint>
-
-#include "client.h"
-#include "options.h"
-#include "server.h"
+#include "meter.h"
 
 namespace millrace::load {
 
-class Report {
- public:
-  Report(const Arguments& arguments, const Endpoint& client_end, const Endpoint& server_end,
-         const Client& client, const Server& server);
+// "10.8 M", "43.1 K", "512".
+std::string short_number(double value);
 
-  // All on the client's thread.
-  void begin();
-  void progress();
-  void connecting() const;  // the line while there is no load yet
-  void end();
-  void print_summary() const;
-  void write_json() const;
-  bool has_errors() const { return errors_ != 0; }
+// The line of a second: on a terminal it takes the place of the last one.
+void print_progress(const Plan& plan, const Row& row);
+void end_progress();  // before anything else is printed
+void print_connecting(const Plan& plan, const Load& load);
+void print_summary(const Meter& meter, const std::string& why);
 
- private:
-  struct Reading {
-    uint64_t cycles = 0;
-    double cpu_seconds = 0;
-    Tally tally;
-    uint64_t retransmitted = 0;
-    uint64_t protocol_errors = 0;  // the server's
-    uint64_t failures = 0;         // likewise
-    Endpoint::Load client, server;
-    uint64_t errors() const { return tally.errors.sum() + protocol_errors + failures; }
-  };
-  struct Core {
-    uint32_t number;
-    double cycles_per_request;
-    double useful_percent;
-  };
+// All of it as JSON: what --json writes and --html shows.
+nlohmann::ordered_json make_json(const Meter& meter, const std::string& why);
+// HdrHistogram's percentile text, in milliseconds as wrk2 writes it.
+std::string make_hgrm(const Histogram& latencies);
+std::string make_page(const nlohmann::ordered_json& data);
 
-  Reading read() const;
-  double seconds_between(const Reading& from, const Reading& to) const;
-  Errors errors() const;
-  std::vector<Core> cores() const;
-  double cpu_percent() const;  // how much of its CPUs this process has had
-  void print_latencies(const char* what, const Histogram& latencies) const;
-
-  const Arguments& arguments_;
-  const Endpoint& client_end_;
-  const Endpoint& server_end_;
-  const Client& client_;
-  const Server& server_;
-  Reading first_, last_, end_;
-  uint64_t errors_ = 0;
-  Histogram before_;   // all latencies until the last line
-  Histogram between_;  // those since then
-};
+// Writes what the plan asks for. False: a file could not be written, said on stderr.
+bool write_files(const Meter& meter, const std::string& why);
 
 }  // namespace millrace::load

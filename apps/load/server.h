@@ -1,55 +1,83 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The server that is measured: counts the bytes of a request, and answers when it is whole.
+// The server that is loaded. What each protocol does with a connection's text is told by who derives; here it
+// listens, counts, and stalls if it was asked to.
 #pragma once
 
 #include <millrace/millrace.h>
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
-#include "options.h"
-#include "payload.h"
+#include "plan.h"
 
 namespace millrace::load {
 
 class Server {
  public:
-  explicit Server(const Arguments& arguments);
+  explicit Server(const Plan& plan);
+  virtual ~Server() = default;
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   // One turn.
   void operator()(Channel& channel);
   // What comes from now on is of the end and no error. Any thread.
-  void stop() { stopped_.store(true, std::memory_order_relaxed); }
+  void stop() { stopped_.store(true, relaxed); }
 
   // Any thread.
-  bool is_listening() const { return listening_.load(std::memory_order_acquire) == ports_; }
-  uint64_t protocol_errors() const { return protocol_errors_.load(std::memory_order_relaxed); }
-  // Connections that did not end as they should.
-  uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
+  bool is_listening() const { return listening_.load(std::memory_order_acquire) == ports_.size(); }
+  bool has_failed() const { return port_in_use_.load(relaxed) != 0; }
+  uint16_t port_in_use() const { return port_in_use_.load(relaxed); }
+  struct Counts {
+    uint64_t requests = 0;    // answered
+    uint64_t opened = 0;      // connections accepted
+    uint64_t finished = 0;    // connections that ended in order
+    uint64_t bytes_sent = 0;  // acknowledged, where the protocol is told; else given to send
+    uint64_t bytes_received = 0;
+    uint64_t protocol_errors = 0;  // text that should not have come
+    uint64_t failures = 0;         // connections that did not end as they should
+  };
+  Counts counts() const;
+
+ protected:
+  virtual void accepted(Channel&, const Event&) {}
+  virtual void received(Channel& channel, Event& event) = 0;
+  virtual void sent(Channel&, const Event&) {}
+  virtual void refused(const Event&) {}  // failed(full)
+  virtual void writable(Channel&, const Event&) {}
+  virtual void peer_closed(Channel& channel, ConnectionId connection) { channel.close(connection); }
+  virtual bool may_be_reset() const { return false; }  // an endless text has no other end
+
+  bool is_stopped() const { return stopped_.load(relaxed); }
+  void protocol_error(Channel& channel, ConnectionId connection);
+  static void add(std::atomic<uint64_t>& counter, uint64_t n) {
+    counter.store(counter.load(relaxed) + n, relaxed);
+  }
+
+  static constexpr auto relaxed = std::memory_order_relaxed;
+  uint64_t requests_ = 0, bytes_sent_ = 0, bytes_received_ = 0;  // told to other threads once a turn
+  Options options_;
 
  private:
-  struct Slot {
-    uint32_t received = 0;  // of the request that is coming
-    uint32_t refused = 0;   // of the response: to be sent again when there is room
-  };
-
   void listen(Channel& channel);
-  void received(Channel& channel, const Event& event);
   void other(Channel& channel, const Event& event);
-  bool is_stopped() const { return stopped_.load(std::memory_order_relaxed); }
+  bool is_stalled(Channel& channel);
 
-  const uint32_t ports_;
+  const std::vector<uint16_t> ports_;
   const uint32_t backlog_;
-  const Options options_;
-  const bool closes_;
-  const Payload request_;
-  const Payload response_;
-  std::vector<Slot> slots_;  // by slot of the connection
+  const Duration stall_, stall_after_;
+  Instant stall_from_ = Instant::never();
+  std::atomic<uint64_t> told_requests_{0}, told_sent_{0}, told_received_{0};
   std::atomic<uint32_t> listening_{0};
-  std::atomic<uint64_t> protocol_errors_{0};
-  std::atomic<uint64_t> failures_{0};
+  std::atomic<uint16_t> port_in_use_{0};
+  std::atomic<uint64_t> opened_{0}, finished_{0}, protocol_errors_{0}, failures_{0};
   std::atomic<bool> stopped_{false};
 };
+
+// Throws ConfigError: files that cannot be read.
+std::unique_ptr<Server> make_server(const Plan& plan);
 
 }  // namespace millrace::load

@@ -8,6 +8,7 @@
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
+#include <rte_version.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -106,6 +107,10 @@ void start_eal(const EalNeeds& needs) {
 
 bool small_pages() {
   return rte_eal_has_hugepages() == 0;
+}
+
+std::string eal_version() {
+  return rte_version();
 }
 
 namespace {

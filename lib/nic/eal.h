@@ -23,6 +23,9 @@ void start_eal(const EalNeeds& needs);
 // True where EAL's memory lies in small pages. Pools then bring memory of their own (nic/mempool).
 bool small_pages();
 
+// "DPDK 22.11.11"
+std::string eal_version();
+
 // Gives the calling thread an lcore number, so that mempools have a cache for it, until the thread ends. A
 // thread that gets none works as well, only slower.
 void register_thread();

@@ -61,6 +61,10 @@ static void choose_offloads(Port& port, const rte_eth_dev_info& info, bool wante
 // same (net_tap). It is made from the IP address, so that it is the same at the next start and neighbours
 // need not learn anew.
 static void choose_mac(Port& port, const Config& config, bool own) {
+  if (!config.mac.is_unspecified()) {
+    port.mac = config.mac;
+    return;
+  }
   rte_ether_addr address{};
   rte_eth_macaddr_get(port.id, &address);
   if (!own && !rte_is_zero_ether_addr(&address)) {
@@ -91,8 +95,9 @@ static void configure(Port& port, const Config& config, const rte_eth_dev_info& 
   auto node = static_cast<unsigned>(rte_eth_dev_socket_id(port.id));
   must(rte_eth_rx_queue_setup(port.id, 0, rx, node, &rxconf, port.rx_pool.get()), port, "the rx queue");
   must(rte_eth_tx_queue_setup(port.id, 0, tx, node, &txconf), port, "the tx queue");
-  int error = rte_eth_dev_set_mtu(port.id, port_mtu);
-  if (error != -ENOTSUP) must(error, port, "an MTU of 1500");
+  int error = rte_eth_dev_set_mtu(port.id, config.mtu);
+  std::string wanted = "an MTU of " + std::to_string(config.mtu);
+  if (error != -ENOTSUP) must(error, port, wanted.c_str());
   must(rte_eth_dev_start(port.id), port, "the start");
 }
 
@@ -106,19 +111,12 @@ static bool wait_for_link(const Port& port) {
   return false;
 }
 
-static std::string text(const wire::Mac& mac) {
-  char out[18];
-  std::snprintf(out, sizeof out, "%02x:%02x:%02x:%02x:%02x:%02x", mac.bytes[0], mac.bytes[1], mac.bytes[2],
-                mac.bytes[3], mac.bytes[4], mac.bytes[5]);
-  return out;
-}
-
 static std::string describe(const Port& port, const Config& config, const rte_eth_dev_info& info,
                             bool link_up) {
   auto where = [](bool hardware) { return hardware ? "hardware" : "software"; };
   int node = rte_eth_dev_socket_id(port.id), cpu_node = numa_node_of_cpu(config.lcore);
-  std::string out = port.name + ": driver " + info.driver_name + ", MAC " + text(port.mac) + ", MTU " +
-                    std::to_string(port_mtu) + (link_up ? "" : ", LINK DOWN") + "\n";
+  std::string out = port.name + ": driver " + info.driver_name + ", MAC " + to_string(port.mac) + ", MTU " +
+                    std::to_string(config.mtu) + (link_up ? "" : ", LINK DOWN") + "\n";
   out += "  queues: 1 rx, 1 tx: no steering needed\n";
   out += std::string("  checksums: rx IPv4 ") + where(port.believed_rx_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) +
          ", rx TCP " + where(port.believed_rx_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) + ", tx IPv4 " +

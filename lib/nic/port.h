@@ -17,7 +17,7 @@ struct rte_ring;
 
 namespace millrace::nic {
 
-inline constexpr uint16_t port_mtu = 1500;
+inline constexpr uint16_t largest_mtu = 1500;
 inline constexpr uint32_t ring_pair_size = 1024;  // frames on the way in each direction
 
 struct Port {

@@ -46,6 +46,10 @@ void ChannelHost::call(const Application& application) {
   ++channel.turn_;
 }
 
+void ChannelHost::begin() {
+  channel.turn_ = 0;
+}
+
 void ChannelHost::look() {
   channel.events_.refresh_head();
 }

@@ -28,6 +28,8 @@ struct ChannelHost {
   void publish();
   // One turn of an inline application.
   void call(const Application& application);
+  // A thread that is called as an inline one is: it has a first turn, too.
+  void begin();
   // Takes over the slots that the application has given back.
   void look();     // how far the application has read, before its requests are taken
   void reclaim();  // what lies before that point

@@ -1,86 +1,131 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A command line -> Config: the flags that all programs share, and how they say what is wrong.
+// A command line -> keys: EAL's part, --config, the flags, and how they say what is wrong.
+// (millrace/settings.h)
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
-#include "millrace/config.h"
+#include "millrace/settings.h"
 
 namespace millrace {
 
-static Ipv4Address address_of(const char* flag, const std::string& text) {
-  auto address = parse_ipv4(text);
-  if (!address) throw CLI::ValidationError(flag, "'" + text + "' is not A.B.C.D");
-  return *address;
+// What the words say, not yet done: flags override the file, wherever they stand.
+struct Settings::Flags {
+  struct Given {
+    const Key* key;  // null: --set
+    std::string text;
+  };
+  std::string file;
+  bool print = false;
+  std::vector<Given> given;
+
+  void add_to(CLI::App& app, const Settings& settings);
+  void apply(Settings& settings) const;
+};
+
+// "10.9.0.2/24" of "\"10.9.0.2/24\"": help shows what a command line takes.
+static std::string as_word(std::string shown) {
+  if (shown.size() >= 2 && shown.front() == '"' && shown.back() == '"')
+    shown = shown.substr(1, shown.size() - 2);
+  return shown == "[]" ? "" : shown;
 }
 
-static void set_address(Config& config, const std::string& text) {
-  size_t slash = text.find('/');
-  std::string length = slash == std::string::npos ? "" : text.substr(slash + 1);
-  bool is_number =
-      !length.empty() && length.size() <= 2 && length.find_first_not_of("0123456789") == std::string::npos;
-  if (!is_number || std::stoul(length) > 32)
-    throw CLI::ValidationError("--address", "'" + text + "' is not A.B.C.D/LEN, with LEN from 0 to 32");
-  config.address = address_of("--address", text.substr(0, slash));
-  config.prefix_length = static_cast<uint8_t>(std::stoul(length));
-}
-
-static void add_flags(CLI::App& app, Config& config) {
-  app.add_option("--device", config.device,
-                 "any DPDK device: a virtual one with its arguments, or a PCI address")
-      ->capture_default_str();
-  app.add_option_function<std::string>(
-         "--address", [&](const std::string& text) { set_address(config, text); }, "the endpoint's address")
-      ->type_name("A.B.C.D/LEN")
-      ->default_str(to_string(config.address) + "/" + std::to_string(config.prefix_length));
-  app.add_option("--addresses", config.address_count, "so many consecutive ones, from there")
-      ->capture_default_str();
-  app.add_option_function<std::string>(
-         "--gateway", [&](const std::string& text) { config.gateway = address_of("--gateway", text); },
-         "where packets to other networks go")
-      ->type_name("A.B.C.D");
-  app.add_option("--port", config.port, "where to listen, or connect to")
-      ->check(CLI::Range(1, 65535))
-      ->capture_default_str();
-  app.add_option("--lcore", config.lcore, "the CPU that runs the endpoint")->capture_default_str();
-  app.add_option("--max-connections", config.max_connections, "connections at a time")->capture_default_str();
-  app.add_option("--packet-buffers", config.packet_buffers,
-                 "buffers for each of receiving and sending, 2.4 KB each")
-      ->capture_default_str();
-  app.add_option("--seed", config.seed, "makes ports and sequence numbers repeatable; 0: random")
-      ->capture_default_str();
-  app.add_flag_callback(
-      "--software-checksums", [&] { config.hardware_checksums = false; },
-      "compute all checksums here, whatever the NIC can");
-}
-
-Config Config::from_arguments(int argc, char** argv) {
-  Config config;
-  // What stands before a `--` is EAL's.
-  int first = 1;
-  for (int i = 1; i < argc; ++i)
-    if (std::strcmp(argv[i], "--") == 0) {
-      config.eal.assign(argv + 1, argv + i);
-      first = i + 1;
-      break;
+void Settings::Flags::add_to(CLI::App& app, const Settings& settings) {
+  for (const Key& key : settings.keys_) {
+    if (key.flag.empty()) continue;
+    const Key* which = &key;
+    if (!key.flag_value.empty()) {
+      app.add_flag_callback(
+          key.flag,
+          [this, which] {
+            given.push_back({which, which->flag_value});
+          },
+          key.help);
+      continue;
     }
-  const char* slash = argc > 0 ? std::strrchr(argv[0], '/') : nullptr;
-  std::string program = slash != nullptr ? slash + 1 : argc > 0 ? argv[0] : "millrace";
+    auto remember = [this, which](const std::vector<std::string>& words) {
+      for (const std::string& word : words) given.push_back({which, word});
+    };
+    auto* option = app.add_option_function<std::vector<std::string>>(key.flag, remember, key.help);
+    option->type_name(key.name.substr(key.name.find('.') + 1))
+        ->default_str(as_word(key.show()))
+        ->allow_extra_args(false);
+    if (key.type != Key::Type::list) option->expected(1);
+  }
+  app.add_option("--config", file, "a file with all this and more: config/README.md")->type_name("FILE");
+  app.add_option_function<std::vector<std::string>>(
+         "--set",
+         [this](const std::vector<std::string>& words) {
+           for (const std::string& word : words) given.push_back({nullptr, word});
+         },
+         "sets any key of a file")
+      ->type_name("SECTION.KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_flag("--print-config", print, "shows what all this comes to, as a file");
+}
 
-  CLI::App app{program + " [EAL options --] [flags]", program};
-  add_flags(app, config);
-  std::vector<std::string> words(argv + std::min(first, argc), argv + argc);
+void Settings::Flags::apply(Settings& settings) const {
+  std::vector<const Key*> cleared;
+  for (const Given& g : given) {
+    if (g.key == nullptr) {
+      size_t equals = g.text.find('=');
+      if (equals == std::string::npos) throw ConfigError("--set: '" + g.text + "' is not SECTION.KEY=VALUE");
+      settings.set(g.text.substr(0, equals), g.text.substr(equals + 1));
+      continue;
+    }
+    // The first of a list on the command line takes the place of the file's.
+    if (g.key->type == Key::Type::list && std::find(cleared.begin(), cleared.end(), g.key) == cleared.end()) {
+      g.key->clear();
+      cleared.push_back(g.key);
+    }
+    settings.put(*g.key, g.text, g.key->flag);
+  }
+}
+
+void Settings::parse(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(1, argc), argv + argc), eal;
+  // What stands before a `--` is EAL's.
+  if (auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end()) {
+    eal.assign(words.begin(), dashes);
+    words.erase(words.begin(), dashes + 1);
+  }
+  CLI::App app{about_, program_ + " [EAL options --]"};
+  Flags flags;
+  std::string shown;
+  flags.add_to(app, *this);
   std::reverse(words.begin(), words.end());  // the order that CLI11 takes words in
   try {
     app.parse(words);
+    if (!flags.file.empty()) read_file(flags.file);
+    if (!eal.empty() && eal_ != nullptr) *eal_ = eal;
+    flags.apply(*this);
+    shown = print();  // as given: checks may complete what was left open
+    run_checks();
   } catch (const CLI::CallForHelp&) {
     std::fputs(app.help().c_str(), stdout);
     std::exit(0);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "%s: %s (flags: %s --help)\n", program.c_str(), error.what(), program.c_str());
+    std::fprintf(stderr, "%s: %s (flags: %s --help)\n", program_.c_str(), error.what(), program_.c_str());
+    std::exit(2);
+  } catch (const ConfigError& error) {
+    std::fprintf(stderr, "%s: %s\n", program_.c_str(), error.what());
     std::exit(2);
   }
+  if (!flags.print) return;
+  std::fputs(shown.c_str(), stdout);
+  std::exit(0);
+}
+
+Config Config::from_arguments(int argc, char** argv) {
+  Config config;
+  const char* slash = argc > 0 ? std::strrchr(argv[0], '/') : nullptr;
+  std::string program = slash != nullptr ? slash + 1 : argc > 0 ? argv[0] : "millrace";
+  Settings settings(program, program + " [EAL options --] [flags]");
+  settings.add(config);
+  settings.add_application(config);
+  settings.parse(argc, argv);
   return config;
 }
 

@@ -3,9 +3,12 @@
 #include "millrace/endpoint.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "base/ensure.h"
+#include "nic/eal.h"
 #include "nic/machine.h"
 #include "run/settings.h"
 #include "run/shutdown.h"
@@ -78,9 +81,48 @@ Endpoint& Endpoint::operator=(Endpoint&&) noexcept = default;
 int Endpoint::run(const Application& application) {
   std::fputs(banner().c_str(), stdout);
   std::fflush(stdout);
+  if (impl_->config.mode == Mode::thread) return run_beside(application);
   impl_->worker->join();
   while (!stopping()) impl_->worker->looped_turn(application);
   return finish(application);
+}
+
+// The application's thread: it polls, as the worker does, and rests where a kernel may need its CPU.
+static void call_until(ChannelHost& host, const Application& application, const std::atomic<bool>& end) {
+  constexpr uint32_t calls_before_rest = 1000;
+  uint32_t idle = 0;
+  while (!end.load(std::memory_order_acquire)) {
+    bool has_events = host.channel.has_events();
+    host.call(application);
+    idle = has_events ? 0 : idle + 1;
+    if (idle > calls_before_rest)
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    else
+      __builtin_ia32_pause();
+  }
+}
+
+int Endpoint::run_beside(const Application& application) {
+  ChannelHost& host = impl_->worker->attach(false, impl_->config.ring_size);
+  host.begin();
+  std::atomic<bool> end{false};
+  std::thread thread([&] { call_until(host, application, end); });
+  impl_->worker->join();
+  while (!stopping()) impl_->worker->looped_turn({});
+  // It may wait for room for a request, which the worker's turns make.
+  std::atomic<bool> ended{false};
+  std::thread join([&] {
+    end.store(true, std::memory_order_release);
+    thread.join();
+    ended.store(true, std::memory_order_release);
+  });
+  while (!ended.load(std::memory_order_acquire)) impl_->worker->turn({});
+  join.join();
+  // What comes now is of the end, and read here.
+  return finish([&](Channel& unused) {
+    host.read_all();
+    for (Event& event : unused.events()) static_cast<void>(event);
+  });
 }
 
 void Endpoint::turn(const Application& application) {
@@ -115,8 +157,16 @@ const Counters& Endpoint::counters() const {
 std::string Endpoint::banner() const {
   return run::banner(impl_->config, impl_->worker->port());
 }
+Endpoint::Gauges Endpoint::gauges() const {
+  stack::Gauges now = stack::gauges(impl_->worker->stack());
+  return {now.connections, now.half_open, now.time_wait};
+}
 Endpoint::Load Endpoint::load() const {
   return impl_->worker->load();
+}
+
+std::string version() {
+  return std::string("millrace ") + MILLRACE_VERSION + ", " + nic::eal_version();
 }
 
 }  // namespace millrace

@@ -12,8 +12,8 @@
 
 namespace millrace::run {
 
-static void demand(bool holds, const std::string& otherwise) {
-  if (!holds) throw ConfigError(otherwise);
+static void demand(bool holds, const std::string& otherwise, const char* key = "") {
+  if (!holds) throw ConfigError(otherwise, key);
 }
 
 static std::string with_prefix(const Config& config) {
@@ -26,22 +26,38 @@ static wire::LocalAddresses local_addresses(const Config& config) {
 
 static void check_addresses(const Config& config) {
   demand(config.prefix_length <= 32,
-         "a prefix length is 0 to 32, not " + std::to_string(config.prefix_length));
+         "a prefix length is 0 to 32, not " + std::to_string(config.prefix_length), "port.address");
   wire::LocalAddresses local = local_addresses(config);
-  demand(config.address_count >= 1 && config.address_count <= 65536, "the number of addresses is 1 to 65536");
+  demand(config.address_count >= 1 && config.address_count <= 65536, "the number of addresses is 1 to 65536",
+         "port.addresses");
   uint64_t last = uint64_t{config.address.value} + config.address_count - 1;
   demand(last <= UINT32_MAX && local.on_link({static_cast<uint32_t>(last)}),
-         std::to_string(config.address_count) + " addresses do not fit in " + with_prefix(config));
+         std::to_string(config.address_count) + " addresses do not fit in " + with_prefix(config),
+         "port.addresses");
   for (Ipv4Address a : {config.address, Ipv4Address{static_cast<uint32_t>(last)}}) {
     bool is_host = !a.is_unspecified() && !a.is_multicast() && !a.is_loopback() &&
                    !a.is_limited_broadcast() && !local.is_subnet_broadcast(a);
-    demand(is_host, to_string(a) + " is no address that a host may have: give --address A.B.C.D/LEN");
+    demand(is_host, to_string(a) + " is no address that a host may have: give --address A.B.C.D/LEN",
+           a == config.address ? "port.address" : "port.addresses");
   }
   if (config.gateway.is_unspecified()) return;
   demand(local.on_link(config.gateway),
-         "the gateway " + to_string(config.gateway) + " is not in " + with_prefix(config));
+         "the gateway " + to_string(config.gateway) + " is not in " + with_prefix(config), "port.gateway");
   demand(!local.contains(config.gateway),
-         "the gateway " + to_string(config.gateway) + " is the endpoint's own address");
+         "the gateway " + to_string(config.gateway) + " is the endpoint's own address", "port.gateway");
+}
+
+static void check_neighbors(const Config& config) {
+  wire::LocalAddresses local = local_addresses(config);
+  constexpr size_t most = 128;  // half of the places: the rest is for who is asked for
+  demand(config.neighbors.size() <= most, "more than 128 neighbors", "port.neighbors");
+  for (const StaticNeighbor& n : config.neighbors) {
+    bool is_host =
+        local.on_link(n.address) && !local.contains(n.address) && !local.is_subnet_broadcast(n.address);
+    demand(is_host, to_string(n.address) + " is no other host of " + with_prefix(config), "port.neighbors");
+    demand(!n.mac.is_group() && !n.mac.is_unspecified(), to_string(n.mac) + " is no host's address",
+           "port.neighbors");
+  }
 }
 
 static uint32_t half_open_of(const Config& config) {
@@ -50,17 +66,30 @@ static uint32_t half_open_of(const Config& config) {
 
 void check(const Config& config) {
   check_addresses(config);
-  demand(!config.device.empty(), "no device: give --device net_tap0,iface=millrace0 or a PCI address");
-  demand(config.max_connections >= 1 && config.max_connections < 1 << 24, "max_connections is 1 to 16777215");
-  demand(config.max_time_wait >= 1 && config.max_time_wait <= 1u << 28, "max_time_wait is 1 to 268435456");
+  check_neighbors(config);
+  demand(config.mtu >= 576 && config.mtu <= nic::largest_mtu, "mtu is 576 to 1500", "port.mtu");
+  demand(!config.mac.is_group(), to_string(config.mac) + " is an address of a group", "port.mac");
+  demand(!config.device.empty(), "no device: give --device net_tap0,iface=millrace0 or a PCI address",
+         "port.device");
+  demand(config.max_connections >= 1 && config.max_connections < 1 << 24, "max_connections is 1 to 16777215",
+         "pools.connections");
+  demand(config.max_time_wait >= 1 && config.max_time_wait <= 1u << 28, "max_time_wait is 1 to 268435456",
+         "pools.time_wait");
   demand(config.packet_buffers >= nic::least_packet_buffers() && config.packet_buffers <= 1u << 26,
-         "packet_buffers is " + std::to_string(nic::least_packet_buffers()) + " to 67108864");
+         "packet_buffers is " + std::to_string(nic::least_packet_buffers()) + " to 67108864",
+         "pools.packet_buffers");
   demand(config.ring_size >= 2 && config.ring_size <= 1u << 20 && std::has_single_bit(config.ring_size),
-         "ring_size is a power of two, 2 to 1048576");
-  demand(config.max_half_open <= 1u << 24, "max_half_open is 1 to 16777216, or 0: as many as connections, from 256 to 65536");
+         "ring_size is a power of two, 2 to 1048576", "pools.ring_size");
+  demand(config.port_pools <= 65535, "port_pools is 0 to 65535", "pools.destinations");
+  demand(config.max_half_open <= 1u << 24,
+         "max_half_open is 1 to 16777216, or 0: as many as connections, from 256 to 65536",
+         "pools.half_open");
   demand(config.listener_half_open <= half_open_of(config),
-         "listener_half_open is max_half_open at most (" + std::to_string(half_open_of(config)) + "), or 0: three quarters");
-  demand(config.first_port >= 1 && config.first_port <= config.last_port, "first_port is 1 to last_port");
+         "listener_half_open is max_half_open at most (" + std::to_string(half_open_of(config)) +
+             "), or 0: three quarters",
+         "pools.listener_half_open");
+  demand(config.first_port >= 1 && config.first_port <= config.last_port, "first_port is 1 to last_port",
+         "pools.first_port");
   check(config.tcp);
 }
 
@@ -77,12 +106,14 @@ stack::Config stack_config(const Config& config, const nic::Port& port) {
   core.max_half_open = half_open_of(config);
   core.listener_half_open = config.listener_half_open;
   core.max_time_wait = std::bit_ceil(config.max_time_wait);
-  core.max_port_pools = std::max(core.max_port_pools, 4 * config.address_count);
+  core.max_port_pools =
+      config.port_pools != 0 ? config.port_pools : std::max(core.max_port_pools, 4 * config.address_count);
   core.held_limit = nic::held_limit(config);
   core.local = local_addresses(config);
   core.gateway = config.gateway;
   core.mac = port.mac;
-  core.mtu = nic::port_mtu;
+  core.mtu = config.mtu;
+  core.neighbors = config.neighbors;
   core.first_port = config.first_port;
   core.last_port = config.last_port;
   core.tcp = config.tcp;

@@ -22,7 +22,8 @@ std::string time_text(uint64_t ns) {
 }
 
 [[noreturn]] void refuse(const TcpOption& option, const std::string& value) {
-  throw ConfigError("tcp." + std::string{option.key} + " is " + value + ": expected " + expected(option));
+  std::string key = "tcp." + std::string{option.key};
+  throw ConfigError(key + " is " + value + ": expected " + expected(option), key);
 }
 
 // The number at the start of `text`, which is cut off with what blanks follow. False: there is none.
@@ -60,8 +61,8 @@ bool parse_value(const TcpOption& option, std::string_view text, uint64_t& value
   }
 }
 
-void demand(bool holds, const char* otherwise) {
-  if (!holds) throw ConfigError(otherwise);
+void demand(bool holds, const char* otherwise, const char* key) {
+  if (!holds) throw ConfigError(otherwise, key);
 }
 
 }  // namespace
@@ -112,11 +113,15 @@ void check(const TcpOptions& options) {
     uint64_t value = option.get(options);
     if (value < option.least || value > option.most) refuse(option, to_string(option, value));
   }
-  demand(options.rto_min <= options.rto_initial, "tcp.rto_initial is below tcp.rto_min: expected at least as much");
-  demand(options.rto_initial <= options.rto_max, "tcp.rto_max is below tcp.rto_initial: expected at least as much");
-  demand(options.persist_min <= options.persist_max, "tcp.persist_max is below tcp.persist_min: expected at least as much");
+  demand(options.rto_min <= options.rto_initial, "tcp.rto_initial is below tcp.rto_min: expected at least as much",
+         "tcp.rto_initial");
+  demand(options.rto_initial <= options.rto_max, "tcp.rto_max is below tcp.rto_initial: expected at least as much",
+         "tcp.rto_max");
+  demand(options.persist_min <= options.persist_max, "tcp.persist_max is below tcp.persist_min: expected at least as much",
+         "tcp.persist_max");
   demand(options.receive_buffer_max / 16384 <= options.receive_buffer,
-         "tcp.receive_buffer_max is more than 16384 times tcp.receive_buffer: no window scale can say both");
+         "tcp.receive_buffer_max is more than 16384 times tcp.receive_buffer: no window scale can say both",
+         "tcp.receive_buffer_max");
 }
 
 }  // namespace millrace

@@ -60,6 +60,8 @@ Stack* make_stack(const Config& config, std::span<std::byte> memory, Instant now
   if (config.listener_half_open == 0) s->config.listener_half_open = config.max_half_open - config.max_half_open / 4;
   s->to_announce = config.local.count;
   lay_out(*s, config, region, now);
+  for (const StaticNeighbor& n : config.neighbors) ensure(s->neighbors.fix(n.address, n.mac));
+  s->config.neighbors = {};
   return s;
 }
 

@@ -25,7 +25,7 @@ uint16_t Neighbors::find_or_add(Ipv4Address address) {
   } else {
     // Someone nobody sends to any more makes room.
     for (i = 0; i < used_; ++i)
-      if (entries_[i].users == 0) break;
+      if (entries_[i].users == 0 && !entries_[i].fixed) break;
     if (i == used_) return none;
   }
   entries_[i] = Neighbor{};
@@ -49,6 +49,7 @@ void Neighbors::want(uint16_t i, Instant now) {
 
 void Neighbors::confirm(uint16_t i, const wire::Mac& mac, Instant now) {
   Neighbor& n = entries_[i];
+  if (n.fixed) return;
   n.mac = mac;
   n.state = Neighbor::State::reachable;
   n.ask = false;
@@ -57,7 +58,17 @@ void Neighbors::confirm(uint16_t i, const wire::Mac& mac, Instant now) {
 
 void Neighbors::doubt(uint16_t i, Instant now) {
   Neighbor& n = entries_[i];
-  if (n.state == Neighbor::State::reachable) start_asking(n, Neighbor::State::probing, now);
+  if (n.state == Neighbor::State::reachable && !n.fixed) start_asking(n, Neighbor::State::probing, now);
+}
+
+bool Neighbors::fix(Ipv4Address address, const wire::Mac& mac) {
+  uint16_t i = find_or_add(address);
+  if (i == none) return false;
+  Neighbor& n = entries_[i];
+  n.mac = mac;
+  n.state = Neighbor::State::reachable;
+  n.fixed = true;
+  return true;
 }
 
 bool Neighbors::timeout(uint16_t i, Instant now) {

@@ -30,6 +30,7 @@ struct Neighbor {
   State state = State::unused;
   uint8_t asked = 0;       // requests since the state began
   bool ask = false;        // a request is to be sent
+  bool fixed = false;      // the user's: nothing that is heard changes it, and it is never asked for
   uint32_t users = 0;      // connections and half-open records that go this way
   Instant next_at = Instant::never();  // of the state's timer
   tcp::ReadyList waiting;
@@ -65,6 +66,9 @@ class Neighbors {
   void confirm(uint16_t i, const wire::Mac& mac, Instant now);
   // The way there may be dead (R1): ask.
   void doubt(uint16_t i, Instant now);
+
+  // Known for good. False: no place for it.
+  bool fix(Ipv4Address address, const wire::Mac& mac);
 
   // The state's timer of one neighbour. True: it has just failed.
   bool timeout(uint16_t i, Instant now);

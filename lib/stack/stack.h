@@ -45,6 +45,7 @@ struct Config {
   uint32_t held_limit = 16384;         // packet buffers and constant slices held in queues
   wire::LocalAddresses local;
   Ipv4Address gateway;                 // unspecified: none
+  std::span<const StaticNeighbor> neighbors;  // known for good; read by make_stack() alone
   wire::Mac mac;
   uint16_t mtu = 1500;
   uint16_t first_port = 1024;          // local ports of active opens (RFC6056-3.2b)

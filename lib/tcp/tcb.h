@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The transmission control block: twelve cache lines, in the order of their use.
+// The transmission control block: thirteen cache lines, in the order of their use.
 //
 //   line 0   what a segment's arrival reads
 //   line 1   what output and the timers write

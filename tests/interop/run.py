@@ -27,8 +27,10 @@ import cases_exchange  # noqa: F401
 import cases_flood  # noqa: F401
 import cases_icmp  # noqa: F401
 import cases_link  # noqa: F401
+import cases_load  # noqa: F401
 import cases_network  # noqa: F401
 import cases_peer  # noqa: F401
+import cases_settings  # noqa: F401
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network
 from world import CALL_BACK, ECHO, KERNEL, World

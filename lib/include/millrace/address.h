@@ -48,6 +48,21 @@ struct IpAddress {
   }
 };
 
+// An Ethernet address.
+struct MacAddress {
+  std::array<uint8_t, 6> bytes{};
+  friend constexpr auto operator<=>(const MacAddress&, const MacAddress&) = default;
+  constexpr bool is_unspecified() const { return *this == MacAddress{}; }
+  constexpr bool is_group() const { return bytes[0] & 1; }
+  static constexpr MacAddress broadcast() { return {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}; }
+};
+
+// A neighbour whose Ethernet address is given, not asked for.
+struct StaticNeighbor {
+  Ipv4Address address;
+  MacAddress mac;
+};
+
 // "10.0.0.1" -> value; nothing for anything else, leading zeros and trailing text included.
 constexpr std::optional<Ipv4Address> parse_ipv4(std::string_view text) {
   uint32_t value = 0;
@@ -69,6 +84,37 @@ constexpr std::optional<Ipv4Address> parse_ipv4(std::string_view text) {
 inline std::string to_string(Ipv4Address a) {
   return std::to_string(a.value >> 24) + '.' + std::to_string(a.value >> 16 & 255) + '.' +
          std::to_string(a.value >> 8 & 255) + '.' + std::to_string(a.value & 255);
+}
+
+// "02:00:0a:09:00:02" -> value; nothing for anything else.
+constexpr std::optional<MacAddress> parse_mac(std::string_view text) {
+  MacAddress mac;
+  if (text.size() != 17) return {};
+  for (size_t i = 0; i < 17; ++i) {
+    char c = text[i];
+    if (i % 3 == 2) {
+      if (c != ':') return {};
+      continue;
+    }
+    int digit = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
+    if (digit < 0) return {};
+    mac.bytes[i / 3] = static_cast<uint8_t>(mac.bytes[i / 3] << 4 | digit);
+  }
+  return mac;
+}
+
+inline std::string to_string(const MacAddress& mac) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  for (uint8_t byte : mac.bytes) {
+    if (!out.empty()) out += ':';
+    out += digits[byte >> 4];
+    out += digits[byte & 15];
+  }
+  return out;
 }
 
 }  // namespace millrace

@@ -45,6 +45,7 @@ class Channel {
   // The events that have arrived. Going past one gives its buffer back, unless it was kept.
   class Events;
   Events events();
+  bool has_events() { return events_.available() != 0; }
 
   // OPEN (RFC 9293 3.9.1.1). Answered by `listening`, or failed(in use).
   void listen(const Listen& arguments);

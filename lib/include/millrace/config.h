@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "millrace/address.h"
@@ -17,7 +18,15 @@ namespace millrace {
 // What is wrong with a configuration or the machine, in one sentence with what mends it. Programs print it and
 // exit with 2.
 struct ConfigError : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit ConfigError(const std::string& what, std::string which = {})
+      : std::runtime_error(what), key(std::move(which)) {}
+  std::string key;  // of a configuration file, if one is to blame: "port.gateway"
+};
+
+// Where Endpoint::run() calls its application.
+enum class Mode : uint8_t {
+  inlined,  // on the worker's own thread, each turn: lowest latency
+  thread,   // on a thread of its own, through the same rings
 };
 
 struct Config {
@@ -26,11 +35,16 @@ struct Config {
   uint8_t prefix_length = 24;
   uint32_t address_count = 1;          // consecutive ones, from `address`
   Ipv4Address gateway;                 // unspecified: none
+  MacAddress mac;                      // unspecified: the device's, or one made from `address`
+  uint16_t mtu = 1500;                 // 576 to 1500
+  std::vector<StaticNeighbor> neighbors;  // 128 at most
   uint16_t port = 7;                   // for programs: where to listen or connect
+  Mode mode = Mode::inlined;           // for Endpoint::run()
   uint32_t lcore = 0;                  // the CPU that runs the worker
   uint32_t max_connections = 16384;
   uint32_t max_time_wait = 65536;
   uint32_t packet_buffers = 16384;     // mbufs for each of receiving and sending
+  uint32_t port_pools = 0;             // destinations of connects at a time, 128 KB each; 0: 64, or 4 for each address
   uint32_t ring_size = 1024;           // events of a Channel; requests likewise. A power of two
   uint32_t max_half_open = 0;          // passive opens under way; 0: as max_connections, from 256 to 65536
   uint32_t listener_half_open = 0;     // of them, one listener's at most; 0: three quarters
@@ -41,8 +55,9 @@ struct Config {
   uint64_t seed = 0;                   // 0: from the system's random source
   std::vector<std::string> eal;        // EAL options of the user's own; empty: chosen
 
-  // The flags that all programs share: [EAL options --] --device DEV --address A.B.C.D/LEN [--gateway A.B.C.D]
-  // [--port N]. Prints help and exits with 0, or says what is wrong and exits with 2.
+  // What all simple programs share (millrace/settings.h): [EAL options --] [--config FILE] --device DEV
+  // --address A.B.C.D/LEN [--gateway A.B.C.D] [--port N] and more. Prints help and exits with 0, or says what is wrong
+  // and exits with 2.
   static Config from_arguments(int argc, char** argv);
 };
 

@@ -30,7 +30,8 @@ class Endpoint {
 
   // Runs the worker loop with an inline application until SIGINT, SIGTERM or stop(); then closes what is open,
   // prints where all buffers went, and returns the exit code: 0, or 1 if a buffer is missing.
-  // The caller's thread becomes the lcore.
+  // The caller's thread becomes the lcore. With Config::mode `thread` the application is called on a thread of its own
+  // meanwhile, one at a time, with a Channel that crosses to it.
   int run(const Application& application);
 
   // The same in steps, for who has a loop of its own: one turn; and the orderly end (a second of grace).
@@ -54,11 +55,21 @@ class Endpoint {
     double cycles_per_second;
   };
   Load load() const;
+  // How many there are now: connections, those not yet acknowledged that peers have opened, TIME-WAIT records. On the
+  // worker's own thread.
+  struct Gauges {
+    uint32_t connections, half_open, time_wait;
+  };
+  Gauges gauges() const;
 
  private:
+  int run_beside(const Application& application);
   struct Impl;
   explicit Endpoint(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// "millrace 0.1.0, DPDK 22.11.11", for reports.
+std::string version();
 
 }  // namespace millrace

@@ -59,7 +59,7 @@ struct TcpOptions {
   // Linux: 8 retries, 102 s
   Duration orphan_timeout = seconds(102);
   uint32_t orphan_limit = 0;               // more are reset as they come; 0: as many as connections. Linux: by memory
-  Duration fin_wait_2 = seconds(60);       // an orphan in FIN-WAIT-2 waits so long for FIN: RFC9293-3.6. Linux: 60 s
+  Duration fin_wait_2 = seconds(60);       // an orphan in FIN-WAIT-2 waits so long for FIN: RFC 9293 3.6. Linux: 60 s
 
   // --- delayed ACK (RFC 9293 3.8.6.3) ---
   Duration delayed_ack = milliseconds(40);  // below 500 ms: RFC9293-MUST-40; 0: none. Linux: 40 to 200 ms

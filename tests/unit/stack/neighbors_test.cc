@@ -81,5 +81,20 @@ TEST_F(NeighborsTest, when_full_only_who_has_no_users_makes_room) {
   EXPECT_EQ(n.find(ipv4(10, 0, 0, 4)), Neighbors::none);
 }
 
+TEST_F(NeighborsTest, one_that_the_user_gave_is_never_asked_for_and_never_changed) {
+  ASSERT_TRUE(n.fix(ipv4(10, 0, 0, 9), mac));
+  uint16_t i = n.find(ipv4(10, 0, 0, 9));
+  EXPECT_TRUE(n[i].usable());
+  EXPECT_EQ(n.next_deadline(), Instant::never());
+  n.confirm(i, wire::Mac{{2, 0, 0, 0, 0, 66}}, now);
+  EXPECT_EQ(n[i].mac, mac);
+  n.doubt(i, now);
+  EXPECT_FALSE(n[i].ask);
+  // Others fill the places; it keeps its own.
+  for (uint8_t k = 1; k < 4; ++k) ++n[n.find_or_add(ipv4(10, 0, 0, k))].users;
+  EXPECT_EQ(n.find_or_add(ipv4(10, 0, 0, 77)), Neighbors::none);
+  EXPECT_EQ(n.find(ipv4(10, 0, 0, 9)), i);
+}
+
 }  // namespace
 }  // namespace millrace::stack

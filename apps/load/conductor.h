@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The course of a run: connecting, warming up, measuring, over. It is asked now and then what time it is.
+#pragma once
+
+#include <string>
+
+#include "meter.h"
+
+namespace millrace::load {
+
+class Conductor {
+ public:
+  // `load` may be null: a server alone is measured from the beginning.
+  Conductor(const Plan& plan, Load* load, Server* server, Meter& meter);
+
+  // Every few turns, on the client's thread. False: it is over.
+  bool look();
+  // Once: readings, summary, files. `interrupted`: it is over because somebody said so.
+  void end(bool interrupted);
+  bool has_ended() const { return has_ended_; }
+  // 0, or 1 if something went wrong.
+  int exit_code() const {
+    return why_.empty() && meter_.errors().sum() + meter_.server_failures() == 0 && wrote_ ? 0 : 1;
+  }
+
+ private:
+  enum class Phase : uint8_t { connecting, warming, measuring, over };
+  void begin_measuring(uint64_t now);
+  bool connect_phase(uint64_t now);
+  bool each_second(uint64_t now);
+  std::string what_failed(bool interrupted) const;
+  uint64_t cycles(Duration time) const { return static_cast<uint64_t>(time.seconds() * cycles_per_second_); }
+
+  const Plan& plan_;
+  Load* load_;
+  Server* server_;
+  Meter& meter_;
+  const double cycles_per_second_;
+  Phase phase_ = Phase::connecting;
+  uint64_t phase_end_ = 0;
+  uint64_t next_line_ = 0;
+  bool all_connected_ = true;
+  bool has_ended_ = false;
+  bool wrote_ = true;
+  std::string why_;
+};
+
+}  // namespace millrace::load

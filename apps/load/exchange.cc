@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requests and responses. (exchange.h)
+#include "exchange.h"
+
+#include <algorithm>
+
+namespace millrace::load {
+
+static std::string http_request(const Plan& plan) {
+  return plan.workload == Workload::http ? request_text(plan) : std::string();
+}
+
+Exchange::Exchange(const Plan& plan, double cycles_per_second)
+    : Load(plan, cycles_per_second, connection_options(plan)),
+      closes_first_(plan.close_first == Side::client),
+      is_open_(plan.is_open_loop()),
+      is_simple_(plan.workload != Workload::http && plan.pipeline == 1),
+      depth_(plan.pipeline),
+      request_(plan.workload == Workload::http ? Payload(http_request(plan)) : Payload(plan.request_size)),
+      response_(plan.workload == Workload::http ? Payload(uint32_t{1}) : Payload(plan.response_size)),
+      arrivals_(plan.pace, plan.arrival, cycles_per_second, plan.config.seed),
+      times_(depth_ > 1 ? uint64_t{depth_} * plan.connections : 0),
+      offered_(is_open_ ? plan.connections : 0) {
+  if (plan.workload == Workload::http) http_ = std::make_unique<HttpResponses>(plan);
+}
+
+void Exchange::start(uint64_t cycles) {
+  started_ = true;
+  if (is_open_) arrivals_.start(cycles);
+}
+
+void Exchange::operator()(Channel& channel) {
+  for (Event& event : channel.events()) {
+    if (event.kind == Event::received) [[likely]]
+      received(channel, event);
+    else
+      other(channel, event);
+  }
+  if (stopped_) return;
+  if (has_idle_lanes() && (!closes_each_ || started_)) open_some(channel);
+  if (closes_each_ || !started_) return;
+  if (is_open_)
+    deal_out(channel);
+  else if (begin_next_ < lanes_.size())
+    begin_some(channel);
+}
+
+// --- when a request begins ---
+
+// Inline, as answered() is: both are what a request costs.
+[[gnu::always_inline]] inline void Exchange::request(Channel& channel, Lane& lane, uint64_t since) {
+  begun_ += !closes_each_;
+  if (depth_ == 1)
+    lane.since = since;
+  else
+    time_of(lane, lane.oldest + lane.underway) = since;
+  ++lane.underway;
+  lane.phase = Phase::waiting;
+  tally_.bytes_sent += request_.size();
+  request_.send(channel, lane.connection);
+}
+
+// Closed loop: the first request of each lane, not all in one turn.
+void Exchange::begin_some(Channel& channel) {
+  uint64_t now = read_cycles();
+  auto end = static_cast<uint32_t>(std::min<size_t>(begin_next_ + begin_per_turn, lanes_.size()));
+  for (; begin_next_ < end; ++begin_next_)
+    if (Lane& lane = lanes_[begin_next_]; lane.phase == Phase::ready) fill(channel, lane, now);
+}
+
+// As many as the pipeline holds.
+void Exchange::fill(Channel& channel, Lane& lane, uint64_t now) {
+  while (lane.underway < depth_ && begun_ != limit_) request(channel, lane, now);
+}
+
+// Open loop.
+void Exchange::deal_out(Channel& channel) {
+  uint64_t now = read_cycles();
+  for (uint32_t i = 0; i < begin_per_turn && offered_count_ != 0 && begun_ != limit_; ++i) {
+    if (arrivals_.due() > now) return;
+    Lane& lane = lanes_[offered_[offered_head_]];
+    offered_head_ = offered_head_ + 1 == offered_.size() ? 0 : offered_head_ + 1;
+    --offered_count_;
+    lane.queued = false;
+    bool usable = (lane.phase == Phase::ready || lane.phase == Phase::waiting) && lane.underway < depth_;
+    if (!usable) continue;  // lost since; it is offered again when it has a connection
+    uint64_t since = arrivals_.take();
+    most_late_ = std::max(most_late_, now - since);
+    request(channel, lane, since);
+    if (lane.underway < depth_) offer(lane);
+  }
+}
+
+void Exchange::offer(Lane& lane) {
+  if (lane.queued) return;
+  lane.queued = true;
+  uint64_t at = offered_head_ + offered_count_++;
+  offered_[at >= offered_.size() ? at - offered_.size() : at] = number_of(lane);
+}
+
+bool Exchange::may_open(uint64_t& since) {
+  if (!is_open_ || !closes_each_) return true;
+  if (!again_.empty()) {
+    since = again_.back();
+    again_.pop_back();
+    return true;
+  }
+  uint64_t now = since;
+  if (arrivals_.due() > now) return false;
+  since = arrivals_.take();
+  most_late_ = std::max(most_late_, now - since);
+  return true;
+}
+
+void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t now) {
+  if (http_) http_->begin(static_cast<uint32_t>(event.token));
+  if (closes_each_)
+    request(channel, lane,
+            is_open_ ? lane.since : now);  // open loop: all of it counts from the time it was due
+  else if (is_open_)
+    offer(lane);
+  else if (event.token < begin_next_)  // in the place of one that was lost
+    fill(channel, lane, now);
+}
+
+// --- responses ---
+
+[[gnu::always_inline]] inline void Exchange::answered(Channel& channel, Lane& lane, uint64_t now) {
+  uint64_t since = lane.since;
+  if (depth_ != 1) {
+    since = time_of(lane, lane.oldest);
+    lane.oldest = static_cast<uint16_t>(lane.oldest + 1 == static_cast<int>(depth_) ? 0 : lane.oldest + 1);
+  }
+  latency_.record(scale_.ns(now - since));
+  ++tally_.requests;
+  --lane.underway;
+  if (closes_each_) {
+    leave_ready(lane, Phase::closing);
+    if (closes_first_) channel.close(lane.connection);
+    return;
+  }
+  if (lane.underway == 0) lane.phase = Phase::ready;
+  ended();
+  if (is_open_)
+    offer(lane);
+  else if (begun_ != limit_)
+    request(channel, lane, now);
+}
+
+void Exchange::received(Channel& channel, const Event& event) {
+  Lane& lane = lanes_[event.token];
+  if (stopped_) return;
+  if (!is_simple_) return http_ != nullptr ? received_http(channel, event) : received_several(channel, event);
+  if (lane.phase != Phase::waiting || !response_.matches(lane.received, event.bytes())) [[unlikely]]
+    return protocol_error(channel, event);
+  lane.received += event.length;
+  tally_.bytes_received += event.length;
+  if (lane.received < response_.size()) return;
+  lane.received = 0;
+  answered(channel, lane, read_cycles());  // the end of this request and the beginning of the next
+}
+
+// A pipeline's responses come in one piece, or in pieces that know nothing of their borders.
+void Exchange::received_several(Channel& channel, const Event& event) {
+  Lane& lane = lanes_[event.token];
+  std::span<const uint8_t> text = event.bytes();
+  uint64_t expected = uint64_t{lane.underway} * response_.size() - lane.received;
+  if (lane.phase != Phase::waiting || text.size() > expected) return protocol_error(channel, event);
+  tally_.bytes_received += text.size();
+  uint64_t now = read_cycles();
+  while (!text.empty()) {
+    uint32_t left = response_.size() - lane.received;
+    std::span<const uint8_t> part = text.first(std::min<size_t>(left, text.size()));
+    if (!response_.matches(lane.received, part)) return protocol_error(channel, event);
+    lane.received += static_cast<uint32_t>(part.size());
+    if (part.size() < left) return;
+    lane.received = 0;
+    answered(channel, lane, now);
+    text = text.subspan(part.size());
+  }
+}
+
+// One event may end several responses, and the last of them the connection.
+void Exchange::received_http(Channel& channel, const Event& event) {
+  Lane& lane = lanes_[event.token];
+  tally_.bytes_received += event.length;
+  HttpResponses::Outcome outcome = http_->parse(static_cast<uint32_t>(event.token), event.bytes());
+  if (outcome.ended > lane.underway || lane.phase == Phase::closing) return protocol_error(channel, event);
+  uint64_t now = read_cycles();
+  if (outcome.is_last && !closes_each_) {
+    // "Connection: close": what is underway behind it has no answer coming, and is asked for again elsewhere.
+    begun_ -= lane.underway - outcome.ended;
+    uint16_t ended_here = static_cast<uint16_t>(outcome.ended);
+    for (; ended_here > 0; --ended_here) {
+      latency_.record(scale_.ns(now - (depth_ == 1 ? lane.since : time_of(lane, lane.oldest++))));
+      ++tally_.requests;
+      ended();
+    }
+    lane.underway = 0;
+    leave_ready(lane, Phase::closing);
+    channel.close(event.connection);
+    return;
+  }
+  for (; outcome.ended > 0; --outcome.ended) answered(channel, lane, now);
+  // A server that was asked to close and does not mean to.
+  if (closes_each_ && !closes_first_ && !outcome.is_last && lane.phase == Phase::closing)
+    channel.close(event.connection);
+  if (outcome.is_wrong) protocol_error(channel, event);
+}
+
+// --- the rest ---
+
+void Exchange::other(Channel& channel, const Event& event) {
+  switch (event.kind) {
+    case Event::connected:
+      if (!stopped_) connected(channel, event);
+      break;
+    case Event::peer_closed: peer_closed(channel, event); break;
+    case Event::closed: closed(channel, event); break;
+    case Event::failed:
+      if (!event.connection)
+        connect_failed(channel, event);
+      else if (event.reason == Event::full)
+        lanes_[event.token].refused += event.length;
+      break;
+    case Event::writable:
+      request_.send_last(channel, event.connection, std::exchange(lanes_[event.token].refused, 0));
+      break;
+    default: break;
+  }
+}
+
+void Exchange::peer_closed(Channel& channel, const Event& event) {
+  Lane& lane = lanes_[event.token];
+  if (stopped_ || lane.phase == Phase::closing) return channel.close(event.connection);
+  // A body that ends with its connection has come to its end; a kept connection without requests may be
+  // closed by its server at any time.
+  bool ends_body =
+      http_ && lane.underway == 1 && http_->parse(static_cast<uint32_t>(event.token), {}).ended == 1;
+  if (ends_body && closes_each_) {
+    answered(channel, lane, read_cycles());
+  } else if (ends_body) {
+    latency_.record(scale_.ns(read_cycles() - (depth_ == 1 ? lane.since : time_of(lane, lane.oldest))));
+    ++tally_.requests;
+    ended();
+    lane.underway = 0;
+    leave_ready(lane, Phase::closing);
+  } else if (http_ && lane.underway == 0 && !closes_each_) {
+    leave_ready(lane, Phase::closing);
+  } else {
+    return protocol_error(channel, event);
+  }
+  channel.close(event.connection);
+}
+
+void Exchange::gone(Lane& lane, bool) {
+  if (closes_each_) return;
+  for (; lane.underway > 0; --lane.underway) ended();
+}
+
+uint64_t Exchange::not_sent(uint64_t cycles) const {
+  if (!is_open_ || !started_) return 0;
+  uint64_t due = arrivals_.count_until(cycles) + again_.size();
+  return std::min(due, limit_ - begun_);
+}
+
+uint64_t Exchange::unanswered() const {
+  uint64_t sum = 0;
+  for (const Lane& lane : lanes_)
+    sum += lane.underway + (closes_each_ && lane.phase == Phase::connecting ? 1 : 0);
+  return sum;
+}
+
+}  // namespace millrace::load

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requests and their responses: workloads rps, cps, hold and http. A lane has one request underway, or
+// several behind each other (pipeline); their answers come in order.
+//
+// Closed loop: a response is followed by the next request at once. Open loop: lanes that may take a request
+// stand in a queue, and the requests that are due are dealt out to them once a turn, each with the time that
+// it was due at.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "http_client.h"
+#include "load.h"
+#include "payload.h"
+
+namespace millrace::load {
+
+class Exchange final : public Load {
+ public:
+  Exchange(const Plan& plan, double cycles_per_second);
+
+  void operator()(Channel& channel) override;
+  void start(uint64_t cycles) override;
+  uint64_t not_sent(uint64_t cycles) const override;
+  uint64_t unanswered() const override;
+  // http: how often each status came.
+  const HttpResponses* http() const { return http_.get(); }
+
+ private:
+  void opened(Channel& channel, Lane& lane, const Event& event, uint64_t now) override;
+  void gone(Lane& lane, bool in_order) override;
+  bool may_open(uint64_t& since) override;
+  void give_up_open(uint64_t since) override {
+    if (is_open_) again_.push_back(since);
+  }
+
+  void begin_some(Channel& channel);
+  void deal_out(Channel& channel);
+  void fill(Channel& channel, Lane& lane, uint64_t now);
+  void request(Channel& channel, Lane& lane, uint64_t since);
+  void offer(Lane& lane);
+  void received(Channel& channel, const Event& event);
+  void received_several(Channel& channel, const Event& event);
+  void received_http(Channel& channel, const Event& event);
+  void answered(Channel& channel, Lane& lane, uint64_t now);
+  void other(Channel& channel, const Event& event);
+  void peer_closed(Channel& channel, const Event& event);
+  uint64_t& time_of(Lane& lane, uint32_t which) {
+    return times_[uint64_t{number_of(lane)} * depth_ + which % depth_];
+  }
+
+  const bool closes_first_;
+  const bool is_open_;
+  const bool is_simple_;  // a response is as long as it is, and one at a time
+  const uint32_t depth_;  // of the pipeline
+  const Payload request_;
+  const Payload response_;
+  std::unique_ptr<HttpResponses> http_;
+  Arrivals arrivals_;
+  std::vector<uint64_t> times_;  // with a pipeline: when the requests underway began, a ring for each lane
+  // Open loop: numbers of lanes, the one that waits longest first. A lane stands in it once.
+  std::vector<uint32_t> offered_;
+  uint32_t offered_head_ = 0, offered_count_ = 0;
+  std::vector<uint64_t> again_;  // connects that found no port: when they were due
+  uint32_t begin_next_ = 0;      // closed loop: lanes before it have had their first request
+};
+
+}  // namespace millrace::load

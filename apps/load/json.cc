@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A run as JSON, HdrHistogram's text, and files. (report.h)
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "report.h"
+
+namespace millrace::load {
+
+using Json = nlohmann::ordered_json;
+
+// Divided, not multiplied by a fraction: 13.232 shall not come out as 13.232000000000001.
+static double rounded(double value, double parts) {
+  return std::round(value * parts) / parts;
+}
+
+static constexpr double percents[] = {50, 90, 99, 99.9, 99.99};
+static constexpr const char* percent_names[] = {"p50", "p90", "p99", "p99_9", "p99_99"};
+
+// Without a sample there is no latency: null, not 0.
+static Json latencies_of(const Histogram& latencies) {
+  bool none = latencies.count() == 0;
+  auto in_us = [&](double ns) { return none ? Json() : Json(rounded(ns / 1000, 1000)); };
+  Json out = {{"min", in_us(static_cast<double>(latencies.min()))}, {"mean", in_us(latencies.mean())}};
+  for (size_t i = 0; i < std::size(percents); ++i)
+    out[percent_names[i]] = in_us(static_cast<double>(latencies.percentile(percents[i])));
+  out["max"] = in_us(static_cast<double>(latencies.max()));
+  return out;
+}
+
+// The curve that a plot shows: pairs of percent and microseconds, finer towards 100.
+static Json curve_of(const Histogram& latencies) {
+  Json out = Json::array();
+  uint64_t count = latencies.count();
+  if (count == 0) return out;
+  for (double rest = 100; rest * static_cast<double>(count) >= 100; rest /= std::pow(10, 1.0 / 16)) {
+    double percent = 100 - rest;
+    out.push_back(
+        {rounded(percent, 1e9), rounded(static_cast<double>(latencies.percentile(percent)) / 1000, 1000)});
+  }
+  out.push_back({100, rounded(static_cast<double>(latencies.max()) / 1000, 1000)});
+  return out;
+}
+
+static Json counters_of(const Ends& ends) {
+  Json all, of_client, of_server;
+  for (size_t i = 0; i < count_kinds; ++i) {
+    auto count = static_cast<Count>(i);
+    uint64_t sum = 0;
+    if (ends.client != nullptr)
+      sum += (of_client[millrace::name(count)] = ends.client->counters()[count]).get<uint64_t>();
+    if (ends.server != nullptr)
+      sum += (of_server[millrace::name(count)] = ends.server->counters()[count]).get<uint64_t>();
+    all[millrace::name(count)] = sum;
+  }
+  if (ends.client != nullptr && ends.server != nullptr) {
+    all["client"] = of_client;
+    all["server"] = of_server;
+  }
+  return all;
+}
+
+static Json series_of(const Meter& meter) {
+  Json out = Json::array();
+  for (const Row& row : meter.series()) {
+    auto latency = [&](double us) { return row.samples == 0 ? Json() : Json(rounded(us, 1000)); };
+    Json line = {{"t", rounded(row.t, 1000)},
+                 {"requests_per_second", rounded(row.requests_per_second, 10)},
+                 {"connections_per_second", rounded(row.connections_per_second, 10)},
+                 {"bytes_sent_per_second", rounded(row.bytes_sent_per_second, 10)},
+                 {"bytes_received_per_second", rounded(row.bytes_received_per_second, 10)},
+                 {"p50_us", latency(row.p50)},
+                 {"p99_us", latency(row.p99)},
+                 {"max_us", latency(row.max)},
+                 {"errors", row.errors},
+                 {"retransmitted", row.retransmitted},
+                 {"port_wait", row.port_wait},
+                 {"connecting", row.connecting},
+                 {"open", row.open},
+                 {"closing", row.closing},
+                 {"time_wait", row.time_wait}};
+    for (double percent : row.useful_percent) line["useful_percent"].push_back(rounded(percent, 10));
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+static void add_pace(Json& out, const Meter& meter) {
+  const Plan& plan = meter.plan();
+  if (!plan.has_client() || !plan.is_open_loop()) return;
+  out["open_loop"] = {
+      {"rate", plan.pace.text()},
+      {"not_sent", meter.not_sent()},
+      {"unanswered", meter.unanswered()},
+      {"latest_start_us", rounded(static_cast<double>(meter.ends().load->most_late_ns()) / 1000, 1000)}};
+}
+
+static void add_http(Json& out, const Meter& meter) {
+  auto* exchange = dynamic_cast<const Exchange*>(meter.ends().load);
+  if (exchange == nullptr || exchange->http() == nullptr) return;
+  Json statuses = Json::object();
+  for (auto [status, count] : exchange->http()->statuses()) statuses[std::to_string(status)] = count;
+  out["http"] = {{"statuses", statuses}, {"first_error", exchange->http()->why()}};
+}
+
+Json make_json(const Meter& meter, const std::string& why) {
+  const Plan& plan = meter.plan();
+  double time = meter.seconds();
+  auto rate = [&](uint64_t count) { return time > 0 ? rounded(static_cast<double>(count) / time, 10) : 0.0; };
+  Errors e = meter.errors();
+  Json out = {{"workload", plan.has_client() ? name(plan.workload) : name(plan.server.protocol)},
+              {"mode", name(plan.program)},
+              {"loop", !plan.has_client()    ? "none"
+                       : plan.is_open_loop() ? "open"
+                                             : "closed"},
+              {"duration_s", time},
+              {"connections", meter.opened()},
+              {"requests", meter.requests()},
+              {"requests_per_second", rate(meter.requests())},
+              {"connections_per_second", rate(meter.finished())},
+              {"bytes_sent_per_second", rate(meter.bytes_sent())},
+              {"bytes_received_per_second", rate(meter.bytes_received())},
+              {"latency_us", latencies_of(meter.latency())},
+              {"connect_latency_us", latencies_of(meter.connect_latency())},
+              {"errors",
+               {{"refused", e.refused},
+                {"reset", e.reset},
+                {"timed_out", e.timed_out},
+                {"unreachable", e.unreachable},
+                {"protocol", e.protocol},
+                {"other", e.other + meter.server_failures()}}}};
+  out["failed"] = why;
+  add_pace(out, meter);
+  add_http(out, meter);
+  out["tcp"] = counters_of(meter.ends());
+  for (const Core& core : meter.cores())
+    out["cores"].push_back(
+        {{"core", core.number},
+         {"cycles_per_request", meter.requests() == 0 ? Json() : Json(rounded(core.cycles_per_request, 10))},
+         {"useful_percent", rounded(core.useful_percent, 10)}});
+  out["cpu_percent"] = rounded(meter.cpu_percent(), 10);
+  out["longest_turn_us"] = rounded(static_cast<double>(meter.longest_turn().ns) / 1000, 1000);
+  out["port_wait"] = meter.port_wait();
+  out["series"] = series_of(meter);
+  out["latency_curve"] = curve_of(meter.latency());
+  out["versions"] = version();
+  out["configuration"] = plan.settings;
+  return out;
+}
+
+// The format of HdrHistogram's outputPercentileDistribution, five steps to each halving of what is left.
+std::string make_hgrm(const Histogram& latencies) {
+  std::string out = "       Value     Percentile TotalCount 1/(1-Percentile)\n\n";
+  char line[128];
+  uint64_t count = latencies.count();
+  auto ms = [](double ns) { return ns / 1e6; };
+  double share = 0;
+  constexpr int steps_a_halving = 5;
+  for (int step = 0; count != 0; ++step) {
+    auto value = static_cast<double>(latencies.percentile(100 * share));
+    uint64_t below = latencies.count_up_to(static_cast<uint64_t>(value));
+    if (below >= count) break;
+    std::snprintf(line, sizeof line, "%12.6f %2.12f %10llu %14.2f\n", ms(value), share,
+                  static_cast<unsigned long long>(below), 1 / (1 - share));
+    out += line;
+    double half = std::pow(0.5, (step + 1) / steps_a_halving);
+    share = 1 - half * (1 - 0.5 * ((step + 1) % steps_a_halving) / steps_a_halving);
+  }
+  if (count != 0) {
+    std::snprintf(line, sizeof line, "%12.6f %2.12f %10llu %14s\n", ms(static_cast<double>(latencies.max())),
+                  1.0, static_cast<unsigned long long>(count), "inf");
+    out += line;
+  }
+  std::snprintf(line, sizeof line, "#[Mean    = %12.6f, StdDeviation   = %12.6f]\n", ms(latencies.mean()),
+                ms(latencies.deviation()));
+  out += line;
+  std::snprintf(line, sizeof line, "#[Max     = %12.6f, Total count    = %12llu]\n",
+                ms(static_cast<double>(latencies.max())), static_cast<unsigned long long>(count));
+  out += line;
+  std::snprintf(line, sizeof line, "#[Buckets = %12u, SubBuckets     = %12u]\n",
+                Histogram::top_bit - Histogram::fine_bits, 2u << Histogram::fine_bits);
+  return out + line;
+}
+
+static bool write_file(const std::string& file, const std::string& text) {
+  if (file.empty()) return true;
+  std::ofstream out(file, std::ios::binary);
+  out << text;
+  out.close();
+  if (!out) std::fprintf(stderr, "millrace-load: %s could not be written\n", file.c_str());
+  return static_cast<bool>(out);
+}
+
+bool write_files(const Meter& meter, const std::string& why) {
+  const Plan& plan = meter.plan();
+  bool good = plan.hgrm.empty() || write_file(plan.hgrm, make_hgrm(meter.latency()));
+  if (plan.json.empty() && plan.html.empty()) return good;
+  Json data = make_json(meter, why);
+  good &= write_file(plan.json, data.dump(2) + "\n");
+  return (plan.html.empty() || write_file(plan.html, make_page(data))) && good;
+}
+
+}  // namespace millrace::load

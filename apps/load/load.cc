@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Opening connections and losing them. (load.h)
+#include "load.h"
+
+namespace millrace::load {
+
+// Kept connections: the server's half-open records are not for a flood.
+static constexpr uint32_t connects_at_a_time = 4096;
+static constexpr Duration connect_pause = milliseconds(1);  // until a port may have come free
+
+Load::Load(const Plan& plan, double cycles_per_second, Options options)
+    : closes_each_(plan.closes_each()),
+      limit_(plan.requests != 0 ? plan.requests : UINT64_MAX),
+      options_(options),
+      scale_(cycles_per_second),
+      lanes_(plan.connections),
+      rotation_(client_config(plan).address, plan.local_addresses(), plan.targets) {
+  for (uint32_t i = plan.connections; i > 0; --i) idle_.push_back(i - 1);
+}
+
+void Load::start(uint64_t) {
+  started_ = true;
+}
+
+void Load::forget() {
+  latency_ = {};
+  connect_latency_ = {};
+  most_late_ = 0;
+}
+
+void Load::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  constexpr uint64_t patience_ns = 1'500'000'000;
+  uint64_t now = read_cycles();
+  for (const Lane& lane : lanes_)
+    if (lane.phase == Phase::connecting && scale_.ns(now - lane.since) > patience_ns)
+      ++tally_.errors.timed_out;
+}
+
+void Load::open_some(Channel& channel) {
+  if (channel.now() < connect_after_) return;
+  uint64_t now = read_cycles();
+  for (uint32_t i = 0; i < begin_per_turn && !idle_.empty(); ++i) {
+    if (closes_each_ ? begun_ == limit_ : connecting_ == connects_at_a_time) return;
+    uint64_t since = now;
+    if (!may_open(since)) return;
+    begun_ += closes_each_;
+    ++connecting_;
+    uint32_t number = idle_.back();
+    idle_.pop_back();
+    bool queued = lanes_[number].queued;
+    lanes_[number] = Lane{};
+    lanes_[number].since = since;
+    lanes_[number].phase = Phase::connecting;
+    lanes_[number].queued = queued;
+    connect(channel, number);
+  }
+}
+
+void Load::connect(Channel& channel, uint32_t number) {
+  Ipv4Address local;
+  Target target;
+  rotation_.next(local, target);
+  channel.connect({.address = target.address,
+                   .port = target.port,
+                   .local = local,
+                   .local_port = 0,
+                   .token = number,
+                   .options = options_});
+}
+
+void Load::connected(Channel& channel, const Event& event) {
+  Lane& lane = lanes_[event.token];
+  lane.connection = event.connection;
+  lane.phase = Phase::ready;
+  --connecting_;
+  ++tally_.opened;
+  ++ready_;
+  uint64_t now = read_cycles();
+  connect_latency_.record(scale_.ns(now - lane.since));
+  opened(channel, lane, event, now);
+}
+
+// Another try later, by this lane or another: a port comes free when a connection ends, or when the clock has
+// ticked.
+void Load::connect_failed(Channel& channel, const Event& event) {
+  if (event.reason == Event::no_port) {
+    ++tally_.port_wait;
+    begun_ -= closes_each_;
+    give_up_open(lanes_[event.token].since);
+  } else {
+    event.reason == Event::unreachable ? ++tally_.errors.unreachable : ++tally_.errors.other;
+    if (closes_each_) ended();
+  }
+  --connecting_;
+  free_lane(static_cast<uint32_t>(event.token));
+  connect_after_ = channel.now() + connect_pause;
+}
+
+void Load::closed(Channel& channel, const Event& event) {
+  if (stopped_) return;
+  Lane& lane = lanes_[event.token];
+  bool in_order = event.reason == Event::finished && lane.phase == Phase::closing;
+  if (in_order)
+    tally_.finished += closes_each_;
+  else
+    count_end(event.reason);
+  if (lane.phase == Phase::connecting) {
+    --connecting_;
+    connect_after_ = channel.now() + connect_pause;  // refused, perhaps: no storm of SYNs
+  } else {
+    --ready_;
+    if (lane.phase == Phase::closing || lane.phase == Phase::aborted) --closing_;
+  }
+  gone(lane, in_order);
+  if (closes_each_) ended();
+  free_lane(static_cast<uint32_t>(event.token));
+}
+
+void Load::leave_ready(Lane& lane, Phase phase) {
+  if (lane.phase != Phase::closing && lane.phase != Phase::aborted) ++closing_;
+  lane.phase = phase;
+}
+
+void Load::count_end(Event::Reason reason) {
+  Errors& errors = tally_.errors;
+  switch (reason) {
+    case Event::refused: ++errors.refused; break;
+    case Event::reset: ++errors.reset; break;
+    case Event::timed_out: ++errors.timed_out; break;
+    case Event::unreachable: ++errors.unreachable; break;
+    case Event::aborted: break;  // by protocol_error(), which has counted it
+    default: ++errors.protocol;
+  }
+}
+
+// Counted once for a connection: what else has come of it is passed over.
+void Load::protocol_error(Channel& channel, const Event& event) {
+  Lane& lane = lanes_[event.token];
+  if (lane.phase == Phase::aborted) return;
+  ++tally_.errors.protocol;
+  leave_ready(lane, Phase::aborted);
+  channel.abort(event.connection);
+}
+
+void Load::free_lane(uint32_t number) {
+  lanes_[number].phase = Phase::idle;
+  lanes_[number].underway = 0;
+  idle_.push_back(number);
+}
+
+}  // namespace millrace::load

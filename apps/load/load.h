@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A load: connections in lanes. A lane's number is the token of its connection, so that every event finds its
+// lane. Here they are opened, lost and opened again; what they are for is told by who derives: exchange.h,
+// stream.h.
+#pragma once
+
+#include <millrace/millrace.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "cycles.h"
+#include "histogram.h"
+#include "plan.h"
+#include "tally.h"
+
+namespace millrace::load {
+
+class Load {
+ public:
+  Load(const Plan& plan, double cycles_per_second, Options options);
+  virtual ~Load() = default;
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+
+  // One turn.
+  virtual void operator()(Channel& channel) = 0;
+
+  // Kept connections: all are there. They wait until start().
+  bool is_connected() const { return ready_ == lanes_.size(); }
+  uint64_t connected() const { return ready_; }
+  virtual void start(uint64_t cycles);
+  // What was measured up to now is forgotten: the warm-up is over.
+  void forget();
+  // All that was asked for is done or lost.
+  bool is_done() const { return done_; }
+  // Nothing new; what comes from now on is of the end and no error. Connects that have waited for an answer
+  // for longer than a first SYN's repetition have timed out.
+  void stop();
+
+  const Tally& tally() const { return tally_; }
+  const Histogram& latency() const { return latency_; }
+  const Histogram& connect_latency() const { return connect_latency_; }
+
+  // Where the lanes are.
+  struct States {
+    uint64_t connecting = 0, open = 0, closing = 0;
+  };
+  States states() const { return {connecting_, ready_ - closing_, closing_}; }
+  // Open loop: requests that were due and did not begin, those that began and have no answer, and how late
+  // one began at most.
+  virtual uint64_t not_sent(uint64_t) const { return 0; }  // by that time, in cycles
+  virtual uint64_t unanswered() const { return 0; }
+  uint64_t most_late_ns() const { return scale_.ns(most_late_); }
+
+ protected:
+  enum class Phase : uint8_t { idle, connecting, ready, waiting, closing, aborted };
+  struct Lane {
+    uint64_t since = 0;  // cycles at the connect or the request
+    ConnectionId connection;
+    uint32_t received = 0;  // of the response that is coming
+    uint32_t refused = 0;   // of requests: to be sent again when there is room
+    uint16_t underway = 0;  // requests
+    uint16_t oldest = 0;    // with a pipeline: where its time stands
+    Phase phase = Phase::idle;
+    bool queued = false;  // open loop: it stands among the lanes that may take a request
+  };
+
+  // What a lane's connection is for. Called for each once.
+  virtual void opened(Channel& channel, Lane& lane, const Event& event, uint64_t now) = 0;
+  // Its connection has gone, in order or not: how many of its requests are lost with it.
+  virtual void gone(Lane& lane, bool in_order) = 0;
+  // Whether an open loop lets one more connection begin, and when it was meant to. Closed loop: always, now.
+  virtual bool may_open(uint64_t& since) = 0;
+  virtual void give_up_open(uint64_t since) = 0;  // it found no port: it is still to be made
+
+  bool has_idle_lanes() const { return !idle_.empty(); }
+  void open_some(Channel& channel);
+  void connected(Channel& channel, const Event& event);
+  void connect_failed(Channel& channel, const Event& event);
+  void closed(Channel& channel, const Event& event);
+  void protocol_error(Channel& channel, const Event& event);
+  void leave_ready(Lane& lane, Phase phase);  // towards its end
+  uint32_t number_of(const Lane& lane) const { return static_cast<uint32_t>(&lane - lanes_.data()); }
+  void ended() { done_ = ++ended_ >= limit_; }
+
+  static constexpr uint32_t begin_per_turn = 64;  // what a core takes of an application in a turn
+
+  const bool closes_each_;
+  const uint64_t limit_;  // requests, or connections if each has one
+  const Options options_;
+  const CycleScale scale_;
+  std::vector<Lane> lanes_;
+  uint64_t ready_ = 0;    // lanes with a connection
+  uint64_t closing_ = 0;  // of them
+  uint64_t begun_ = 0;    // towards limit_
+  uint64_t ended_ = 0;
+  uint64_t most_late_ = 0;  // cycles
+  bool started_ = false;
+  bool stopped_ = false;
+  bool done_ = false;
+  Tally tally_;
+  Histogram latency_;
+  Histogram connect_latency_;
+
+ private:
+  void connect(Channel& channel, uint32_t number);
+  void count_end(Event::Reason reason);
+  void free_lane(uint32_t number);
+
+  Rotation rotation_;
+  std::vector<uint32_t> idle_;  // lanes without a connection
+  Instant connect_after_;       // after a connect that could not be
+  uint32_t connecting_ = 0;
+};
+
+}  // namespace millrace::load

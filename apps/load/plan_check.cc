@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Completing a plan. (plan_check.h)
+#include "plan_check.h"
+
+#include <http_parser.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace millrace::load {
+
+static constexpr Ipv4Address pair_server = ipv4(10, 9, 0, 1);
+static constexpr uint16_t first_pair_port = 8000;
+
+static void demand(bool holds, const std::string& otherwise, const char* key) {
+  if (!holds) throw ConfigError(otherwise, key);
+}
+
+// The CPU after `lcore` that this process may use.
+static uint32_t next_cpu(uint32_t lcore) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  for (uint32_t step = 1; step < CPU_SETSIZE; ++step)
+    if (uint32_t cpu = (lcore + step) % CPU_SETSIZE; cpu != lcore && CPU_ISSET(cpu, &allowed)) return cpu;
+  throw ConfigError("only one CPU is here for this process", "load.cores");
+}
+
+// "http://10.9.0.1:8080/bytes/64" -> a target and "/bytes/64".
+static void split_url(Plan& plan) {
+  const std::string& url = plan.http.url;
+  demand(!url.empty(), "the url is empty", "load.url");
+  plan.http.path = url;
+  if (url[0] == '/') return;
+  http_parser_url parts;
+  http_parser_url_init(&parts);
+  bool ok = http_parser_parse_url(url.data(), url.size(), 0, &parts) == 0 && parts.field_set & 1 << UF_HOST;
+  auto part = [&](int which) { return url.substr(parts.field_data[which].off, parts.field_data[which].len); };
+  demand(ok && part(UF_SCHEMA) == "http", "'" + url + "' is neither a path nor http://A.B.C.D[:PORT]/PATH",
+         "load.url");
+  auto address = parse_ipv4(part(UF_HOST));
+  demand(address.has_value(), "'" + part(UF_HOST) + "' is no IPv4 address: names are not looked up",
+         "load.url");
+  demand(plan.program == Program::client, "a pair has its own server: give a path", "load.url");
+  demand(plan.to.empty(), "the url names a target, and so does --to", "load.url");
+  plan.targets.push_back({*address, static_cast<uint16_t>(parts.port != 0 ? parts.port : 80)});
+  std::string path = parts.field_set & 1 << UF_PATH ? part(UF_PATH) : "/";
+  if (parts.field_set & 1 << UF_QUERY) path += "?" + part(UF_QUERY);
+  plan.http.path = path;
+}
+
+static void complete_http(Plan& plan, const Settings& settings) {
+  for (const std::string& header : plan.http.headers)
+    demand(header.find(':') != std::string::npos && header.find_first_of("\r\n") == std::string::npos,
+           "'" + header + "' is no header line, such as 'Accept: text/html'", "load.headers");
+  const std::string& method = plan.http.method;
+  bool is_word = !method.empty() &&
+                 std::all_of(method.begin(), method.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  demand(is_word && method != "HEAD" && method != "CONNECT",
+         "'" + method + "' is no method whose response has a body", "load.method");
+  demand(plan.http.url.find_first_of(" \r\n\t") == std::string::npos, "there is a blank in the url",
+         "load.url");
+  if (plan.http.close && !settings.is_set("load.close_first")) plan.close_first = Side::server;
+}
+
+static void complete_targets(Plan& plan) {
+  if (plan.workload == Workload::http) split_url(plan);
+  if (plan.program == Program::pair) {
+    for (uint32_t i = 0; i < plan.server_ports; ++i)
+      plan.targets.push_back({pair_server, static_cast<uint16_t>(first_pair_port + i)});
+    return;
+  }
+  for (const std::string& text : plan.to)
+    demand(parse_target(text, plan.targets), "'" + text + "' is not A.B.C.D:PORT or A.B.C.D:FIRST-LAST",
+           "load.to");
+  demand(!plan.targets.empty(), "no target: give --to A.B.C.D:PORT", "load.to");
+  for (const Target& target : plan.targets) {
+    Ipv4Address a = target.address;
+    bool own = a.value - plan.config.address.value < plan.config.address_count;
+    bool is_host = !a.is_unspecified() && !a.is_multicast() && !a.is_loopback() && !a.is_limited_broadcast();
+    demand(is_host && !own, to_string(a) + " is no address of another host", "load.to");
+    uint32_t mask = plan.config.prefix_length == 0 ? 0 : ~uint32_t{0} << (32 - plan.config.prefix_length);
+    bool on_link = ((a.value ^ plan.config.address.value) & mask) == 0;
+    demand(on_link || !plan.config.gateway.is_unspecified(),
+           to_string(a) + " is in another network, and there is no gateway: give --gateway A.B.C.D",
+           "load.to");
+  }
+}
+
+static void complete_client(Plan& plan, const Settings& settings) {
+  bool is_exchange = plan.workload == Workload::rps || plan.workload == Workload::http;
+  demand(is_exchange || plan.pipeline == 1, "goes with workloads rps and http", "load.pipeline");
+  demand(!plan.http.close || plan.pipeline == 1, "a connection for each request has no pipeline",
+         "load.pipeline");
+  demand(plan.workload == Workload::http || !plan.http.close, "goes with workload http", "load.close");
+  demand(plan.closes_each() || plan.close_first == Side::client,
+         "goes with --workload cps, or http with --close", "load.close_first");
+  demand(plan.workload == Workload::stream || plan.direction == Direction::send, "goes with workload stream",
+         "load.direction");
+  demand(plan.workload == Workload::hold || plan.every == seconds(10), "goes with workload hold",
+         "load.every");
+  demand(plan.workload != Workload::stream || (plan.rate.is_none() && plan.requests == 0),
+         "a stream has no requests to count or to pace", plan.requests != 0 ? "load.requests" : "load.rate");
+  demand(plan.workload != Workload::hold || plan.rate.is_none(), "hold has its own rate: connections / every",
+         "load.rate");
+  demand(plan.arrival == Arrival::fixed || !plan.rate.is_none() || plan.workload == Workload::hold,
+         "goes with --rate", "load.arrival");
+  demand(plan.warmup.ns == 0 || plan.requests == 0, "goes with --duration, not with --requests",
+         "load.warmup");
+  plan.pace = plan.rate;
+  if (plan.workload == Workload::hold)
+    plan.pace.from = plan.pace.to = plan.connections / plan.every.seconds();
+  if (plan.workload == Workload::http) complete_http(plan, settings);
+  if (plan.requests == 0 && plan.duration.ns == 0) plan.duration = seconds(5);
+  complete_targets(plan);
+  // Kept connections are there at one time, each with a port of its own.
+  demand(plan.closes_each() || plan.connections <= plan.local_ports(),
+         std::to_string(plan.local_ports()) + " local ports are all: more addresses, or more targets",
+         "load.connections");
+  constexpr uint32_t most_pools = 4096;  // 512 MB
+  demand(plan.port_pools() <= most_pools,
+         std::to_string(plan.port_pools()) + " pools of local ports (addresses x targets): 4096 at most",
+         plan.program == Program::pair ? "load.server_ports" : "load.to");
+}
+
+static void complete_pair(Plan& plan) {
+  ServerPlan& server = plan.server;
+  switch (plan.workload) {
+    case Workload::http: server.protocol = Protocol::http; break;
+    case Workload::stream:
+      server.protocol = plan.direction == Direction::send      ? Protocol::discard
+                        : plan.direction == Direction::receive ? Protocol::chargen
+                                                               : Protocol::stream;
+      break;
+    default: server.protocol = Protocol::request;
+  }
+  for (const Target& target : plan.targets) server.ports.push_back(target.port);
+  if (plan.cores == 2) plan.server_lcore = next_cpu(plan.config.lcore);
+}
+
+static void complete_server(Plan& plan) {
+  for (const std::string& text : plan.server.port_ranges)
+    demand(parse_ports(text, plan.server.ports), "'" + text + "' is not PORT or FIRST-LAST", "server.ports");
+  std::vector<uint16_t> sorted = plan.server.ports;
+  std::sort(sorted.begin(), sorted.end());
+  demand(!sorted.empty(), "no port to listen on", "server.ports");
+  demand(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), "a port is named twice",
+         "server.ports");
+  demand(sorted.size() <= 64, "64 ports at most", "server.ports");
+}
+
+// Found out now, not after an hour of load. What is there already stays as it is until then.
+static void demand_writable(const std::string& file, const char* key) {
+  if (file.empty()) return;
+  bool was_there = std::filesystem::exists(file);
+  bool ok = static_cast<bool>(std::ofstream(file, std::ios::app));
+  demand(ok, "cannot write " + file + ": " + std::strerror(errno), key);
+  if (!was_there) std::filesystem::remove(file);
+}
+
+void complete(Plan& plan, const Settings& settings) {
+  // Of HTTP the body is checked only against a size that was given.
+  bool is_http = plan.workload == Workload::http && plan.has_client();
+  if (plan.request_size == 0) plan.request_size = plan.size;
+  if (plan.response_size == 0 && !is_http) plan.response_size = plan.size;
+  demand(is_http || plan.response_size <= 1 << 20, "1048576 bytes at most", "load.response_size");
+  if (plan.has_client()) complete_client(plan, settings);
+  if (plan.program == Program::pair) complete_pair(plan);
+  if (plan.program == Program::server) complete_server(plan);
+  demand(plan.server.directory.empty() || std::filesystem::is_directory(plan.server.directory),
+         plan.server.directory + " is no directory", "server.directory");
+  demand_writable(plan.json, "load.json");
+  demand_writable(plan.hgrm, "load.hgrm");
+  demand_writable(plan.html, "load.html");
+}
+
+}  // namespace millrace::load
