@@ -85,17 +85,4 @@ inline Duration patience(const Tcb& tcb, const Params& p) {
   return tcb.is(app_closed) ? std::min(r2, p.orphan_timeout) : r2;
 }
 
-// Between probes of a closed window: the RTO, doubled each time (RFC9293-SHLD-29, -30).
-inline Duration persist_interval(const Tcb& tcb, const Params& p) {
-  Duration wait = microseconds(uint64_t{tcb.rtt.rto} << std::min<uint8_t>(tcb.backoff, 16));
-  return std::clamp(wait, p.persist_min, p.persist_max);
-}
-
-// R2: how long what was sent may stay without an answer. Of the connection's own choice, if it has one
-// (RFC9293-MUST-21).
-inline Duration patience(const Tcb& tcb, const Params& p) {
-  Duration r2 = tcb.r2.ns != 0 ? tcb.r2 : p.r2;
-  return tcb.is(app_closed) ? std::min(r2, p.orphan_timeout) : r2;
-}
-
 }  // namespace millrace::tcp
