@@ -108,15 +108,16 @@ class FlowTable {
 inline uint32_t FlowTable::matches_of(const Bucket& bucket, uint32_t tag) {
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
   // Plain loads, of which each half is atomic on this processor; only a hint where to look again.
-  const float* line = reinterpret_cast<const float*>(&bucket);
+  const __m128i* line = reinterpret_cast<const __m128i*>(&bucket);
   auto tags = [&](int at) {  // the upper halves of four entries
-    return _mm_castps_si128(_mm_shuffle_ps(_mm_load_ps(line + at), _mm_load_ps(line + at + 4), 0xdd));
+    return _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(_mm_load_si128(line + at)),
+                                           _mm_castsi128_ps(_mm_load_si128(line + at + 1)), 0xdd));
   };
   const __m128i wanted = _mm_set1_epi32(static_cast<int>(tag));
   auto equal = [&](int at) {
     return static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(tags(at), wanted))));
   };
-  return (equal(0) | equal(8) << 4) & 0x7f;  // the eighth is no entry
+  return (equal(0) | equal(2) << 4) & 0x7f;  // the eighth is no entry
 #else
   uint32_t matches = 0;
   for (uint32_t i = 0; i < places; ++i) {

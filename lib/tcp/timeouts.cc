@@ -65,7 +65,8 @@ TimeoutOutcome persist_timeout(Context& cx, Tcb& tcb) {
 TimeoutOutcome retransmission_timeout(Context& cx, Tcb& tcb) {
   bool handshake = tcb.state == State::syn_sent || tcb.state == State::syn_received;
   // RFC6298-5, RFC6675-6: no sooner than an RTO after its last transmission; recovery may have sent it again since
-  if (!handshake && in_flight(tcb) && tcb.first.sent_at + current_rto(tcb, cx.params) > cx.now) {
+  bool sooner = !handshake && in_flight(tcb) && tcb.first.sent_at + current_rto(tcb, cx.params) > cx.now;
+  if (sooner && (tcb.timeouts == 0 || !past_r2(cx, tcb))) {
     resume_loss_timer(cx, tcb);
     return {};
   }

@@ -164,7 +164,9 @@ oracle::Block Bench::enter(const Cell& cell) {
   // The last segment that came: the peer's FIN, the ACK of ours, or the text that shut the window.
   bool peer_closed = b.state >= oracle::State::close_wait;
   b.snd_wl1 = peer_closed || acked || cell.window == Window::open ? rcv_nxt - peer_closed : rcv_nxt - 1460;
-  b.rcv_wnd = cell.window == Window::shut ? 0 : buffer - peer_closed;
+  // A FIN takes no buffer: the octet comes free at once, and is told where that is no silly window.
+  bool wide = net.peer.ts;  // less text in a segment
+  b.rcv_wnd = cell.window == Window::shut ? 0 : buffer - (peer_closed && !wide);
   return b;
 }
 

@@ -37,17 +37,17 @@ TEST_F(Sacked, SeveralAreLost) {
     101  > 11
     102  < ack 0 sack 5 3 1
     102  > 0
-    102  = ssthresh 6
+    102  = ssthresh 5
     103  < ack 0 sack 5-6 3 1
     104  < ack 0 sack 5-7 3 1
-    104  > 2
     105  < ack 0 sack 5-8 3 1
-    105  > 4
+    105  > 2
     106  < ack 0 sack 5-9 3 1
-    106  > 12
+    106  > 4
     200  < ack 0 sack 5-10 3 1
-    200  > 13
+    200  > 12
     201  < ack 0 sack 5-11 3 1
+    201  > 13
     202  < ack 2 sack 5-11 3
     204  < ack 4 sack 5-11
     205  < ack 12

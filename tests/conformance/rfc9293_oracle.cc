@@ -139,8 +139,8 @@ bool Arrival::acceptable() const {
   return in_window(seg.seq) || in_window(seg.seq + len - 1);
 }
 
-// 3.10.7.4 as it reads for TIME-WAIT. What is acceptable here is judged with RCV.WND = 0: the peer's FIN was
-// taken, so that no further octet can be.
+// 3.10.7.4 as it reads for TIME-WAIT. The window is what was told with the ACK of the FIN, but no octet in it can be the
+// peer's: it has said so. What has an ACK is answered as if nothing were acceptable.
 Decision Arrival::time_wait() {
   // deviation: second: an exact RST would end it. RFC1337-2: an old duplicate can be exact; ignored.
   if (seg.rst) return end("RFC 1337: RST is ignored");
@@ -157,6 +157,7 @@ Decision Arrival::time_wait() {
   // RFC7323-3.2b; a SYN,ACK is not excepted
   if (seg.stamp == Stamp::missing) return end("RFC 7323 3.2: no timestamp: drop");
   if (seg.stamp == Stamp::older) return ack("RFC 7323 5.3 R1: PAWS");
+  if (!seg.ack && in_window(seg.seq)) return end("3.10.7.4 fifth: no ACK: drop");
   if (seg.fin && seg.seq + seg.len() == b.rcv_nxt) {
     // eighth: "Remain in the TIME-WAIT state. Restart the 2 MSL time-wait timeout." By the first step alone,
     // where it is no longer acceptable, that sentence could never be reached: what is meant is this FIN.

@@ -11,6 +11,7 @@
 #include "nic/eal.h"
 #include "nic/machine.h"
 #include "run/worker.h"
+#include "stack/diagnostics.h"
 
 namespace millrace {
 
@@ -77,6 +78,9 @@ Gauges gauges(const Stack&) {
 const Counters& counters(const Stack&) {
   static Counters none;
   return none;
+}
+bool diagnostics(const Stack&, ConnectionId, Instant, Diagnostics&) {
+  return false;
 }
 bool addresses(const Stack&, ConnectionId, wire::FlowKey&) {
   return false;
