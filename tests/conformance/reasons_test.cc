@@ -361,7 +361,7 @@ TEST_F(Opening, TakesSettings) {
   EXPECT_EQ(net.expect_event(Event::closed, Event::timed_out).token, 5u);
 }
 
-// RFC9293-3.10.2: SEND in SYN-SENT queues the text
+// RFC 9293 3.10.2: SEND in SYN-SENT queues the text
 TEST_F(Opening, TextAndShutdownWaitForTheAnswer) {
   net.send(10);
   net.shutdown();
