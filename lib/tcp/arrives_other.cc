@@ -123,6 +123,14 @@ bool is_crossing_syn_ack(const Tcb& tcb, const Segment& seg) {
          seg.ack == tcb.snd.max;
 }
 
+// "Special allowance should be made to accept valid ACKs" while our window is shut (RFC 9293 3.10.7.4): we may have taken
+// the octet of the peer's probe, and our ACK was lost. Then its own come with the number of that octet, and two ends that
+// both probe would never hear each other again.
+bool is_one_behind(const Tcb& tcb, const Segment& seg) {
+  return seg.len == 0 && seg.has(wire::ack) && seg.seq + 1 == tcb.rcv.nxt && tcb.rcv.nxt == tcb.rcv.adv &&
+         in(tcb.state, receiving);
+}
+
 // Fifth, the ACK field (RFC9293-3.10.7.4d, e). True: go on.
 bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   if (tcb.state == State::syn_received) {
@@ -219,6 +227,7 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
       cx.ack_now(tcb);
     else
       challenge_ack(cx, tcb);  // RFC5961-4.2, -7: a SYN, wherever it lies
+    if (is_one_behind(tcb, seg)) check_ack(cx, tcb, seg, outcome);
     return outcome;
   }
   // Third (security) does not exist here. Fourth, the SYN bit (RFC9293-3.10.7.4c, RFC5961-4.2).

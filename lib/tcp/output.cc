@@ -195,7 +195,8 @@ void emit_pure_acks(Context& cx, Tcb& tcb, Emission& out) {
     // In CLOSING nothing but the peer's FIN is still to be acknowledged.
     bool fin = tcb.state == State::closing && cx.params.closing_fin && tcb.is(fin_sent) &&
                tcb.rcv.last_ack != tcb.rcv.nxt;
-    push_segment(cx, tcb, out, fin ? wire::fin | wire::ack : wire::ack, fin ? tcb.end : tcb.snd.max);
+    // Not SND.MAX: behind a window probe's octet the peer, whose window is shut, would not look at it.
+    push_segment(cx, tcb, out, fin ? wire::fin | wire::ack : wire::ack, fin ? tcb.end : tcb.snd.nxt);
     cx.count(Count::pure_acks_sent);
     --tcb.acks_due;
   }

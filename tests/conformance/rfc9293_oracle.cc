@@ -311,6 +311,14 @@ Decision Arrival::other() {
     Arrival again(b, bare);
     return again.other();
   }
+  // First: "special allowance should be made to accept valid ACKs": of a peer whose probe's octet was taken, and who
+  // does not know it.
+  bool one_behind = b.rcv_wnd == 0 && seg.len() == 0 && seg.ack && seg.seq + 1 == b.rcv_nxt && receives(b.state);
+  if (one_behind) {
+    Decision d;
+    if (check_ack(d)) return d;
+    return ack("3.10.7.4 first: not acceptable, but for its ACK");
+  }
   if (!acceptable()) return ack("3.10.7.4 first: not acceptable");
   if (seg.syn) {
     // Fourth. The SYN counts wherever it lies: RFC 5961 4.2 says "irrespective of the sequence number".

@@ -119,6 +119,12 @@ TEST(SackNotPermitted, SwitchedOffNoBlocksAreSent) {
   net.expect(A(1, 1));
 }
 
+// RFC2018-4b, RFC2018-4c: however much of the latest block came in one burst, the one before it is named, too
+TEST_F(Sack, ALongBlockDoesNotHideTheOneBeforeIt) {
+  net.burst({P(101, 1, 100), P(201, 1, 100), P(401, 1, 100), P(501, 1, 100), P(601, 1, 100), P(701, 1, 100)});
+  for (uint32_t i = 0; i < 6; ++i) net.expect(A(1, 1).sack(401, 801).sack(101, 301));
+}
+
 // what finds no place counts as lost: only what is held is named
 TEST(SackLimit, WhatIsNotHeldIsNotNamed) {
   Net net{[](stack::Config& c) { c.tcp.out_of_order_limit = 1; }};

@@ -193,6 +193,24 @@ TEST(Reassembly, TheNumberOfSegmentsHeldIsBounded) {
   EXPECT_EQ(net.received, stream(1, 400));
 }
 
+// RFC9293-SHLD-31: one loss in a wide window costs one retransmission, not all that lies behind it
+TEST(Reassembly, AWideWindowBehindAGapIsHeldWhole) {
+  Net net{[](stack::Config& c) {
+    c.tcp.receive_buffer = 1 << 20;
+    c.held_limit = 4096;
+  }};
+  net.peer.wscale = 7;
+  net.established_passive();
+  for (uint32_t i = 1; i <= 700; ++i) {
+    net.in(A(1 + 1460 * i, 1, 1460));
+    net.expect(A(1, 1));
+  }
+  EXPECT_EQ(net.counter(Count::drop_out_of_order_limit), 0u);
+  net.in(A(1, 1, 1460));
+  net.expect(A(1, 1 + 1460 * 701));
+  EXPECT_TRUE(net.received == stream(1, 1460 * 701));
+}
+
 // at the limit new text is lost, ACKs and RSTs go on
 TEST(Held, BeyondTheLimitTextIsDroppedAsLost) {
   Net net{[](stack::Config& c) { c.held_limit = 16; }};

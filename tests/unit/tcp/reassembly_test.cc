@@ -150,6 +150,19 @@ TEST_F(ReassemblyTest, the_latest_block_comes_first) {
   EXPECT_EQ(blocks[1], (wire::SackBlock{base + 300, base + 310}));
 }
 
+TEST_F(ReassemblyTest, a_run_that_grows_has_one_place_among_the_latest) {
+  Seq base{1000};
+  tcb->rcv.nxt = base;
+  arrive(base, 100, 10);
+  arrive(base, 200, 10);
+  for (uint32_t i = 0; i < 20; ++i) arrive(base, 300 + 10 * i, 10);
+  wire::SackBlock blocks[4];
+  ASSERT_EQ(sack_blocks(cx, *tcb, 4, blocks), 3u);
+  EXPECT_EQ(blocks[0], (wire::SackBlock{base + 300, base + 500}));
+  EXPECT_EQ(blocks[1], (wire::SackBlock{base + 200, base + 210}));
+  EXPECT_EQ(blocks[2], (wire::SackBlock{base + 100, base + 110}));
+}
+
 TEST_F(ReassemblyTest, keeps_no_more_than_its_limit) {
   cx.params.out_of_order_limit = 3;
   Seq base{5};
