@@ -123,12 +123,12 @@ bool is_crossing_syn_ack(const Tcb& tcb, const Segment& seg) {
          seg.ack == tcb.snd.max;
 }
 
-// "Special allowance should be made to accept valid ACKs" while our window is shut (RFC 9293 3.10.7.4): we may have taken
-// the octet of the peer's probe, and our ACK was lost. Then its own come with the number of that octet, and two ends that
-// both probe would never hear each other again.
-bool is_one_behind(const Tcb& tcb, const Segment& seg) {
-  return seg.len == 0 && seg.has(wire::ack) && seg.seq + 1 == tcb.rcv.nxt && tcb.rcv.nxt == tcb.rcv.adv &&
-         in(tcb.state, receiving);
+// "Special allowance should be made to accept valid ACKs" while our window is shut (RFC 9293 3.10.7.4). The peer cannot
+// know whether we took the octet of its window probe: until then its ACKs may be one off, and two ends that both probe
+// would never hear each other again.
+bool is_one_off(const Tcb& tcb, const Segment& seg) {
+  return seg.len == 0 && seg.has(wire::ack) && (seg.seq + 1 == tcb.rcv.nxt || seg.seq == tcb.rcv.nxt + 1) &&
+         tcb.rcv.nxt == tcb.rcv.adv && in(tcb.state, receiving);
 }
 
 // Fifth, the ACK field (RFC9293-3.10.7.4d, e). True: go on.
@@ -157,6 +157,7 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   if (seg.options & wire::opt_timestamps) take_timestamp(cx, tcb, seg);
   uint32_t wnd_before = tcb.snd.wnd;
   if (after_eq(seg.ack, tcb.snd.una)) update_window(tcb, seg);
+  if (tcb.snd.max != tcb.snd.nxt && seg.ack == tcb.snd.nxt) tcb.probe_refused = true;
   if (tcb.timer == Tcb::Timer::persist) {
     // The probe was answered (RFC9293-MUST-37). An orphan's is asked for nobody.
     if (!tcb.is(app_closed)) tcb.first_timeout = Instant{};
@@ -227,7 +228,7 @@ Outcome arrives_other(Context& cx, Tcb& tcb, const Segment& seg) {
       cx.ack_now(tcb);
     else
       challenge_ack(cx, tcb);  // RFC5961-4.2, -7: a SYN, wherever it lies
-    if (is_one_behind(tcb, seg)) check_ack(cx, tcb, seg, outcome);
+    if (is_one_off(tcb, seg)) check_ack(cx, tcb, seg, outcome);
     return outcome;
   }
   // Third (security) does not exist here. Fourth, the SYN bit (RFC9293-3.10.7.4c, RFC5961-4.2).

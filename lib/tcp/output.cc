@@ -165,6 +165,7 @@ uint32_t emit_again(Context& cx, Tcb& tcb, Emission& out, uint32_t node, Seq seq
 // rule, is filled: the override of RFC 9293 3.8.6.2.1, after which the retransmission timer waits.
 void emit_window_probe(Context& cx, Tcb& tcb, Emission& out) {
   tcb.clear(probe_due);
+  tcb.probe_refused = false;
   cx.count(Count::window_probes_sent);
   if (in_flight(tcb)) {  // the window was shut over what is in flight
     emit_again(cx, tcb, out, tcb.first.node(), tcb.snd.una, tcb.snd.una + 1);
@@ -195,8 +196,9 @@ void emit_pure_acks(Context& cx, Tcb& tcb, Emission& out) {
     // In CLOSING nothing but the peer's FIN is still to be acknowledged.
     bool fin = tcb.state == State::closing && cx.params.closing_fin && tcb.is(fin_sent) &&
                tcb.rcv.last_ack != tcb.rcv.nxt;
-    // Not SND.MAX: behind a window probe's octet the peer, whose window is shut, would not look at it.
-    push_segment(cx, tcb, out, fin ? wire::fin | wire::ack : wire::ack, fin ? tcb.end : tcb.snd.nxt);
+    // Behind a window probe's octet that it has not taken the peer, whose window is shut, would not look.
+    Seq here = tcb.snd.max != tcb.snd.nxt && tcb.probe_refused ? tcb.snd.nxt : tcb.snd.max;
+    push_segment(cx, tcb, out, fin ? wire::fin | wire::ack : wire::ack, fin ? tcb.end : here);
     cx.count(Count::pure_acks_sent);
     --tcb.acks_due;
   }

@@ -245,6 +245,7 @@ struct alignas(64) Tcb {
   Seq burst;                      // where the text that left last, and all at one time, begins
   uint32_t out_root = no_index;   // of the treap of runs that lie out of order,
   uint32_t out_recent = no_index;  // and the one that changed last (RFC2018-4c)
+  bool probe_refused = false;     // the window probe was answered, and its octet not taken
   bool send_limit_grows = false;  // the application has not chosen it
   uint16_t path_mtu = 0;          // of the path, if it is known to carry less than our link (tcp/path_mtu)
   uint16_t acked_size = 0;        // the most text that one segment has brought to the peer, as bulk transfers show it

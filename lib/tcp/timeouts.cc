@@ -153,11 +153,12 @@ TimeoutOutcome timeout(Context& cx, Tcb& tcb) {
   if (outcome.fate == Fate::keep && tcb.keepalive_at <= cx.now && tcb.is(keepalive_on))
     outcome = keepalive_timeout(cx, tcb);
   if (outcome.fate == Fate::keep && tcb.life_at <= cx.now) outcome = gone(tcb, Event::timed_out);
-  if (tcb.path_mtu != 0 && cx.now.s() >= tcb.path_until_s) path_mtu_timeout(cx, tcb);
+  auto path_left_s = [&] { return static_cast<int32_t>(tcb.path_until_s - cx.now.s()); };  // the clock's 32 bits wrap
+  if (tcb.path_mtu != 0 && path_left_s() <= 0) path_mtu_timeout(cx, tcb);
   if (outcome.fate != Fate::keep) return outcome;
   Instant next = std::min({tcb.timer_at, tcb.life_at, tcb.is(in_ack_queue) ? Instant::never() : tcb.ack_at});
   if (tcb.is(keepalive_on)) next = std::min(next, tcb.keepalive_at);
-  if (tcb.path_mtu != 0) next = std::min(next, Instant{} + seconds(tcb.path_until_s));
+  if (tcb.path_mtu != 0) next = std::min(next, cx.now + seconds(static_cast<uint64_t>(std::max(path_left_s(), 0))));
   // A delayed ACK that the queue will not look at in time (see delayed_ack_timeout) is the wheel's.
   if (tcb.ack_at != Instant::never()) next = std::min(next, tcb.ack_at);
   if (next != Instant::never()) cx.arm(tcb, next);

@@ -311,10 +311,10 @@ Decision Arrival::other() {
     Arrival again(b, bare);
     return again.other();
   }
-  // First: "special allowance should be made to accept valid ACKs": of a peer whose probe's octet was taken, and who
-  // does not know it.
-  bool one_behind = b.rcv_wnd == 0 && seg.len() == 0 && seg.ack && seg.seq + 1 == b.rcv_nxt && receives(b.state);
-  if (one_behind) {
+  // First: "special allowance should be made to accept valid ACKs": of a peer who does not know whether the octet of its
+  // window probe was taken.
+  bool one_off = seg.seq + 1 == b.rcv_nxt || seg.seq == b.rcv_nxt + 1;
+  if (one_off && b.rcv_wnd == 0 && seg.len() == 0 && seg.ack && receives(b.state)) {
     Decision d;
     if (check_ack(d)) return d;
     return ack("3.10.7.4 first: not acceptable, but for its ACK");

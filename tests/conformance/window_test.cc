@@ -313,11 +313,12 @@ TEST_F(Persist, AProbeThatIsTakenCounts) {
   net.expect(P(2, 1, 99));
 }
 
-// RFC 9293 3.8.6.1: what says nothing but "here I am" lies where the peer looks: SND.NXT, not behind the probe's octet,
-// which is beyond a window that is shut
-TEST_F(Persist, AcksMeanwhileDoNotCountTheProbe) {
+// RFC 9293 3.8.6.1: the probe's octet was not taken: an ACK lies where the peer looks, not behind it, which is beyond a
+// window that is shut
+TEST_F(Persist, AcksDoNotCountAProbeThatWasRefused) {
   net.send(100);
   net.expect_after(milliseconds(200), A(1, 1, 1));
+  net.in(A(1, 1).win(0));
   net.in(P(1, 1, 100).win(0));
   net.expect_after(milliseconds(40), A(1, 101));
 }
@@ -371,7 +372,7 @@ TEST(ZeroWindowOfOurs, ProbesAreAnswered) {
 // RFC9293-MUST-66, RFC 9293 3.10.7.4: "special allowance should be made to accept valid ACKs". We have taken the octet of
 // the peer's probe, and our ACK of it was lost: the peer's ACKs have the number below. Were they not looked at, two ends
 // with shut windows would never hear each other again.
-TEST(ZeroWindowOfOurs, TakesTheAckOfAPeerThatIsOneBehind) {
+TEST(ZeroWindowOfOurs, TakesTheAckOfAPeerThatIsOneOff) {
   Net net{[](stack::Config& c) { c.tcp.receive_buffer = 2920; }};
   net.established_passive();
   net.keep = true;
@@ -382,6 +383,11 @@ TEST(ZeroWindowOfOurs, TakesTheAckOfAPeerThatIsOneBehind) {
   net.expect(P(1, 2921, 100).win(0));
   net.in(A(2920, 101));
   net.expect(A(101, 2921).win(0));  // the answer that tells it
+  EXPECT_EQ(net.tcb().snd.una, net.tcb().snd.nxt);
+  net.send(100);
+  net.expect(P(101, 2921, 100).win(0));
+  net.in(A(2922, 201));  // the octet of its probe was not taken
+  net.expect(A(201, 2921).win(0));
   EXPECT_EQ(net.tcb().snd.una, net.tcb().snd.nxt);
   net.in(R(2920));  // nothing else is taken there
   EXPECT_EQ(net.state(), State::established);

@@ -105,7 +105,9 @@ bool Peer::received(Host& host, Connection& c, Event& event) {
 // Urgent data ends where the peer said (RFC9293-MUST-33).
 void Peer::urgent(const Connection& c, uint32_t ahead) {
   const auto& ends = registry_.urgent[{c.number, !client_}];
-  if (ends.count(c.received + ahead) == 0)
+  // What lies further ahead than the pointer's 16 bits can say is told in steps (RFC9293-MUST-31).
+  bool on_the_way = !ends.empty() && *ends.rbegin() > c.received + 65535 && ahead <= 65535 + 65535;
+  if (ends.count(c.received + ahead) == 0 && !on_the_way)
     throw Broken{"connection " + std::to_string(c.number) + ": urgent up to " + std::to_string(c.received + ahead) +
                  ", which nobody said"};
 }
@@ -118,7 +120,7 @@ void Peer::closed(Connection& c, Event::Reason reason) {
   bool served = crossing || c.attempt == no_index || registry_.attempts[c.attempt].served;
   if (client_ && !crossing && c.attempt != no_index) registry_.attempts[c.attempt].client_over = true;
   if (c.any_end || c.ghost) return;
-  bool gone = reason == Event::reset || reason == Event::timed_out;
+  bool gone = reason == Event::reset || reason == Event::timed_out || reason == Event::unreachable;
   if (!client_ && !crossing && registry_.attempts[c.attempt].undone) return;
   // The server has never heard of it: the last ACK of the handshake was lost, or came when there was no place. With
   // cookies it may hear of it only after a bare ACK that had overtaken the first text, and got a RST.

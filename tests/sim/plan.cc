@@ -113,6 +113,7 @@ Plan Plan::draw(uint64_t seed) {
   for (HostPlan& h : p.host) {
     if (cookies < 2) h.tcp.syn_cookies = cookies == 0 ? tcp::SynCookies::always : tcp::SynCookies::off;
     if (p.jumps > 0) h.tcp.r2 = seconds(1'000'000);  // a jump is nobody's silence
+    h.tcp.orphan_timeout = seconds(7 * 86'400);      // nor is a window that is shut for long
   }
   if (d.one_in(10)) p.host[d.below(2)].user_timeout_s = static_cast<uint8_t>(d.from(1, 20));
   // Without timestamps only TIME-WAIT keeps old duplicates out; where it is cut short none may come.
