@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/timeouts.h"
 
+#include "tcp/accounts.h"
 #include "tcp/icmp_error.h"
 #include "tcp/loss.h"
 #include "tcp/path_mtu.h"
@@ -120,6 +121,7 @@ TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
 
 void wait_for_path(Context& cx, Tcb& tcb) {
   if (tcb.timer != Tcb::Timer::none || (tcb.unsent() == 0 && tcb.snd.una == tcb.snd.max)) return;
+  if (tcb.limit == Limit::idle) set_limit(cx, tcb, Limit::application);
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
 }
 
