@@ -106,7 +106,7 @@ bool Peer::received(Host& host, Connection& c, Event& event) {
 void Peer::urgent(const Connection& c, uint32_t ahead) {
   const auto& ends = registry_.urgent[{c.number, !client_}];
   // What lies further ahead than the pointer's 16 bits can say is told in steps (RFC9293-MUST-31).
-  bool on_the_way = !ends.empty() && *ends.rbegin() > c.received + 65535 && ahead <= 65535 + 65535;
+  bool on_the_way = !ends.empty() && *ends.rbegin() > c.received + ahead && *ends.rbegin() > 65535;
   if (ends.count(c.received + ahead) == 0 && !on_the_way)
     throw Broken{"connection " + std::to_string(c.number) + ": urgent up to " + std::to_string(c.received + ahead) +
                  ", which nobody said"};
