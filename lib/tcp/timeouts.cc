@@ -121,7 +121,7 @@ TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
 
 void wait_for_path(Context& cx, Tcb& tcb) {
   if (tcb.timer != Tcb::Timer::none || (tcb.unsent() == 0 && tcb.snd.una == tcb.snd.max)) return;
-  if (tcb.limit == Limit::idle) set_limit(cx, tcb, Limit::application);
+  if (tcb.limit == Limit::idle && in(tcb.state, synchronized)) set_limit(cx, tcb, Limit::application);
   cx.start_timer(tcb, Tcb::Timer::retransmit, current_rto(tcb, cx.params));
 }
 
