@@ -26,7 +26,7 @@ void diagnose(const Stack& s, const Tcb& tcb, Instant now, Diagnostics& out) {
   out.connection = s.cx.id_of(tcb);
   put_key(tcb.key, out);
   tcp::diagnose(s.cx, tcb, now, out);
-  out.path_mtu = s.config.mtu;
+  out.path_mtu = tcb.path_mtu != 0 ? tcb.path_mtu : s.config.mtu;
 }
 
 void diagnose(const Stack& s, const HalfOpen& record, Diagnostics& out) {
@@ -56,11 +56,9 @@ void diagnose(const Stack& s, const TimeWait& record, Diagnostics& out) {
 }  // namespace
 
 bool diagnostics(const Stack& s, ConnectionId connection, Instant now, Diagnostics& out) {
-  if (connection.core() != s.config.core || connection.slot() >= s.cx.tcbs.capacity()) return false;
-  const Tcb& tcb = s.cx.tcbs[connection.slot()];
-  if (tcb.generation != connection.generation() || tcb.state == State::closed) return false;
-  diagnose(s, tcb, now, out);
-  return true;
+  const Tcb* tcb = s.find(connection);
+  if (tcb != nullptr) diagnose(s, *tcb, now, out);
+  return tcb != nullptr;
 }
 
 uint32_t diagnose_next(const Stack& s, Instant now, DiagnosticsCursor& at, uint32_t steps, std::span<Diagnostics> rows) {

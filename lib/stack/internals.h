@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 
 #include "flow/flow_table.h"
 #include "flow/listeners.h"
@@ -80,6 +81,13 @@ class Stack {
   Number find(uint32_t tag, const wire::FlowKey& key) const {
     return flows.find(tag, [&](Number n) { return key_of(n) == key; });
   }
+  // nullptr: stale.
+  const Tcb* find(ConnectionId id) const {
+    if (id.core() != config.core || id.slot() >= cx.tcbs.capacity()) return nullptr;
+    const Tcb& tcb = cx.tcbs[id.slot()];
+    return tcb.generation == id.generation() && tcb.state != State::closed ? &tcb : nullptr;
+  }
+  Tcb* find(ConnectionId id) { return const_cast<Tcb*>(std::as_const(*this).find(id)); }
   const wire::FlowKey& key_of(Number n) const {
     switch (n.kind()) {
       case Kind::tcb: return cx.tcbs[n.index()].key;

@@ -30,12 +30,6 @@ void fail(Stack& s, uint32_t channel, Event::Reason reason, ConnectionId connect
 
 namespace {
 
-Tcb* find_tcb(Stack& s, ConnectionId id) {
-  if (id.core() != s.config.core || id.slot() >= s.cx.tcbs.capacity()) return nullptr;
-  Tcb& tcb = s.cx.tcbs[id.slot()];
-  return tcb.generation == id.generation() && tcb.state != State::closed ? &tcb : nullptr;
-}
-
 // OPEN, passive: a place in the listener table and nothing else, so it disturbs no connection (RFC9293-MUST-41) and is
 // possible whatever state connections with this local port are in (RFC9293-MUST-42).
 void listen(Stack& s, uint32_t channel, const Request& request) {
@@ -178,7 +172,7 @@ void diagnose(Stack& s, uint32_t channel, const Request& request) {
 }
 
 void send(Stack& s, uint32_t channel, const Request& request) {
-  Tcb* tcb = find_tcb(s, request.connection);
+  Tcb* tcb = s.find(request.connection);
   Event::Reason reason = Event::stale;
   uint64_t token = 0;
   if (tcb != nullptr) {
@@ -193,7 +187,7 @@ void send(Stack& s, uint32_t channel, const Request& request) {
 
 // The calls that only name a connection.
 void on_connection(Stack& s, uint32_t channel, const Request& request) {
-  Tcb* tcb = find_tcb(s, request.connection);
+  Tcb* tcb = s.find(request.connection);
   if (tcb == nullptr) {
     // Closing what is closed already is no mistake: the peer was faster.
     if (request.kind == Request::set || request.kind == Request::shutdown)

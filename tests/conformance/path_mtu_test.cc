@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Path MTU discovery (RFC 1191), with what RFC 5927 7.2 asks before an error is believed.
+#include "stack/diagnostics.h"
+
 #include "tests/conformance/harness.h"
 
 namespace millrace::conformance {
@@ -50,6 +52,9 @@ TEST_F(PathMtu, WhatWasTooLongLeavesAgainInShorterSegments) {
   acknowledge_all();
   EXPECT_EQ(net.tcb().mss, 960);
   EXPECT_EQ(net.counter(Count::path_mtu_lowered), 1u);
+  Diagnostics told;
+  ASSERT_TRUE(stack::diagnostics(*net.stack, net.id, net.now, told));
+  EXPECT_EQ(told.path_mtu, 1000);
 }
 
 // RFC7323-5.7, RFC9293-MUST-16: the timestamps count too
