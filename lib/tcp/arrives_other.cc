@@ -141,7 +141,6 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     }
     tcb.snd.una = tcb.iss + 1;
     tcb.snd.nxt = wire::later(tcb.snd.nxt, tcb.snd.una);
-    tcb.clear(send_syn);
     establish(cx, tcb);
     tcb.snd.wl1 = seg.seq - 1;  // so that this segment's window counts
     outcome.established = true;
@@ -176,7 +175,6 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   if (seg.sack_count > 0 && tcb.is(sack_ok)) take_sacks(cx, tcb, seg, told);
   if (acked > 0) {
     new_ack(cx, tcb, seg, told);
-    outcome.forward_progress = true;
   } else if (tcb.snd.wnd > wnd_before) {
     cx.want_output(tcb);
   }

@@ -44,6 +44,7 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
 
 void establish(Context& cx, Tcb& tcb) {
   set_state(tcb, State::established);
+  tcb.clear(send_syn);  // one that waited for room has its answer
   cx.stop_timer(tcb);
   tcb.backoff = tcb.timeouts = 0;
   tcb.first_timeout = Instant{};
@@ -111,7 +112,7 @@ Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
   tcb.snd.nxt = wire::later(tcb.snd.nxt, tcb.snd.una);
   establish(cx, tcb);
   cx.ack_now(tcb);
-  outcome.established = outcome.forward_progress = true;
+  outcome.established = true;
   // URG, text or FIN with the SYN,ACK: on with the sixth step.
   process_urgent(cx, tcb, seg);
   Text text{seg.seq + 1, seg.text(), seg.has(wire::fin), false};

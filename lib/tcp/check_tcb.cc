@@ -128,6 +128,7 @@ const char* check_tcb(const Context& cx, const Tcb& tcb) {
     if (tcb.snd.una != tcb.snd.max && tcb.timer == Tcb::Timer::none && !tcb.is(in_ready | in_wait))
       return "what is in flight has a timer";
     if (tcb.cwnd < 1) return "cwnd is never zero";
+    if (tcb.is(send_syn)) return "no SYN is due after the handshake";
   }
   if (tcb.timer != Tcb::Timer::none && tcb.wheel_at > tcb.timer_at) return "the wheel looks before the timer is due";
   const char* wrong = in(tcb.state, synchronized) ? check_flight(cx, tcb) : nullptr;

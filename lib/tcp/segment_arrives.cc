@@ -203,7 +203,6 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
   tcb.acked_at = cx.now;
   if (seg.ack != tcb.snd.una) {
     ack_as_predicted(cx, tcb, seg);
-    outcome.forward_progress = true;
   } else if (tcb.unsent() > 0) {
     cx.want_output(tcb);
   }

@@ -21,7 +21,6 @@ struct Outcome {
   bool kept_packet = false;   // the packet is in a queue now; else the caller releases it
   bool reset = false;         // answer the segment with RST
   bool established = false;   // the handshake is over now
-  bool forward_progress = false;  // the peer's address is known to be right (for the neighbour cache)
 };
 
 Outcome segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& seg);

@@ -234,7 +234,7 @@ void Net::recycle_all() {
 void Net::advance(Duration d) {
   Instant target = now + d;
   do {
-    now = std::clamp(next_deadline(*stack), now, target);
+    now = room > 0 ? std::clamp(next_deadline(*stack), now, target) : target;
     run({});
   } while (now < target);
 }
@@ -252,12 +252,12 @@ void Net::run(std::vector<Bytes> frames) {
     frames.erase(frames.begin(), end);
   }
   turn(frames);
-  int limit = 10000;
+  int limit = room > 0 ? 10000 : 4;  // without room it stays busy
   for (; busy() && limit > 0; --limit) {
     if (stack::requests_blocked(*stack, 0) && !reads) break;
     turn(std::exchange(arp_answers_, {}));
   }
-  if (limit == 0) ADD_FAILURE() << "the stack is busy for ever";
+  if (limit == 0 && room > 0) ADD_FAILURE() << "the stack is busy for ever";
 }
 
 void Net::turn(const std::vector<Bytes>& frames) {

@@ -151,5 +151,18 @@ TEST_F(SynSent, APeerThatThinksItIsConnectedIsReset) {
   net.expect_after(seconds(1), S(0).mss(1460).sack_ok().wscale(0).ts());
 }
 
+// The answer comes while a second SYN is due and finds no room: it must not leave after all.
+TEST_F(SynSent, SynThatWaitsForRoomIsForgottenWithTheAnswer) {
+  net.room = 0;
+  net.advance(milliseconds(1100));
+  EXPECT_TRUE(net.tcb().is(tcp::send_syn));
+  net.in(SA(0, 1));
+  net.expect_event(Event::connected);
+  net.room = limits::tx_burst;
+  net.advance(nanoseconds(1));
+  net.expect(A(1, 1));
+  net.silent_for(seconds(1));
+}
+
 }  // namespace
 }  // namespace millrace::conformance
