@@ -92,7 +92,7 @@ void swallow_next(Context& cx, Tcb& tcb, Flight& f) {
   f.end = gone.end;
   f.next = gone.next;
   if (f.sent_at < gone.sent_at) f.sent_at = gone.sent_at;
-  if (tcb.flight_tail == index && &f != &tcb.first) tcb.flight_tail = static_cast<uint32_t>(&f - &cx.flights[0]);
+  if (tcb.flight_tail == index && &f != &tcb.first) tcb.flight_tail = index_of(cx, tcb, f);
   cx.flights.give(index);
 }
 
@@ -278,28 +278,20 @@ bool flight_too_big(Context& cx, Tcb& tcb, Seq from) {
   return any;
 }
 
-void flight_forget_lost(Context& cx, Tcb& tcb) {
+// What is marked `as` flies again.
+static void forget(Context& cx, Tcb& tcb, Flight::State as) {
   if (!in_flight(tcb)) return;
   tcb.from = {};
   for (Flight* f = &tcb.first; f != nullptr; f = next(cx, *f)) {
-    if (f->state != Flight::lost) continue;
+    if (f->state != as) continue;
     f->state = Flight::flying;
     tcb.absent -= f->length();
+    if (as == Flight::sacked) tcb.sacked -= f->length();
     if (f->sends > 1) link_resent(cx, tcb, *f, tcb.resent_tail);
   }
 }
-
-void flight_forget_sacked(Context& cx, Tcb& tcb) {
-  if (!in_flight(tcb)) return;
-  tcb.from = {};
-  for (Flight* f = &tcb.first; f != nullptr; f = next(cx, *f)) {
-    if (f->state != Flight::sacked) continue;
-    f->state = Flight::flying;
-    tcb.absent -= f->length();
-    tcb.sacked -= f->length();
-    if (f->sends > 1) link_resent(cx, tcb, *f, tcb.resent_tail);
-  }
-}
+void flight_forget_lost(Context& cx, Tcb& tcb) { forget(cx, tcb, Flight::lost); }
+void flight_forget_sacked(Context& cx, Tcb& tcb) { forget(cx, tcb, Flight::sacked); }
 
 void flight_drop(Context& cx, Tcb& tcb) {
   for (uint32_t index = tcb.first.next; in_flight(tcb) && index != no_index;) {

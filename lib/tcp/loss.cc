@@ -107,10 +107,6 @@ void start_loss_timer(Context& cx, Tcb& tcb, bool new_text) {
   bool probe = cx.params.tail_loss_probe && tcb.is(sack_ok) && tcb.rtt.srtt != 0 && tcb.absent == 0 && tcb.backoff == 0 &&
                !tcb.is(in_recovery | in_loss | probed);
   if (!probe) {
-    if (tcb.timeouts > 0 && tcb.backoff > 0) {  // R2 ends the wait where it ends
-      Instant end = tcb.first_timeout + patience(tcb, cx.params);
-      rto = end > cx.now ? std::min(rto, end - cx.now) : milliseconds(1);
-    }
     cx.start_timer(tcb, Tcb::Timer::retransmit, rto);
     return;
   }

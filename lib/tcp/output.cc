@@ -16,11 +16,9 @@ using wire::before;
 using wire::distance;
 using wire::TxSegment;
 
-namespace {
-
 // The edge moves right only by something worth a packet (RFC9293-MUST-39) and never left (RFC9293-SHLD-14), but for the
 // rounding that RFC 7323 2.4 describes: then rcv.adv still remembers the old edge, and text up to it is taken.
-uint16_t window_field(Context& cx, Tcb& tcb) {
+uint16_t offer_window(Context& cx, Tcb& tcb) {
   Seq limit = tcb.rcv.nxt + free_buffer(tcb);
   Seq edge = tcb.rcv.adv;
   // With a window that is far from shut any growth may ride along: no sender sees a silly window.
@@ -38,6 +36,8 @@ uint16_t window_field(Context& cx, Tcb& tcb) {
   tcb.rcv.adv = wire::later(tcb.rcv.adv, tcb.rcv.nxt + (field << tcb.rcv_wscale));
   return static_cast<uint16_t>(field);
 }
+
+namespace {
 
 // What every segment of a connection has. The local address is the connection's for all its life (RFC9293-MUST-45).
 // It acknowledges everything received so far: output runs after the whole burst was taken in (RFC9293-MUST-58, -59).
@@ -60,7 +60,7 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
   }
   if (tcb.ecn & echo_ce) tx.flags |= wire::ece;
   tx.ack = tcb.rcv.nxt;
-  tx.wnd = window_field(cx, tcb);
+  tx.wnd = offer_window(cx, tcb);
   tcb.rcv.last_ack = tcb.rcv.nxt;
   tcb.ack_at = Instant::never();
   if ((tcb.out_head != no_index || tcb.duplicate_count > 0) && tcb.is(sack_ok)) {  // RFC2018-4a, RFC2883-4
@@ -354,9 +354,7 @@ bool emit_lost(Context& cx, Tcb& tcb, Emission& out, uint32_t& sent) {
     note_resent(cx, tcb, used);
     tcb.clear(resend_first);
     ++sent;
-    // What the timeout waits for has left just now (RFC6298-5.1; the first stretch's own time, as RFC8985-6.3 has it).
-    bool first = f == &tcb.first && tcb.timer == Tcb::Timer::retransmit;
-    if (first || tcb.timer == Tcb::Timer::none) start_loss_timer(cx, tcb);
+    if (tcb.timer == Tcb::Timer::none) start_loss_timer(cx, tcb);  // RFC6298-5.1
   }
   tcb.clear(resend_first);
   return true;
@@ -434,8 +432,6 @@ bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
 }
 
 }  // namespace
-
-uint16_t offer_window(Context& cx, Tcb& tcb) { return window_field(cx, tcb); }
 
 bool output(Context& cx, Tcb& tcb, Emission& out) {
   if (!room_left(out)) return false;

@@ -137,7 +137,7 @@ struct alignas(64) Tcb {
   wire::FlowKey key;
   struct {
     Seq una;   // oldest unacknowledged
-    Seq nxt;   // next to send; goes back to una after a retransmission timeout
+    Seq nxt;   // next to send; never goes back
     uint32_t wnd = 0;  // 32 bits, scaled up (RFC9293-REC-1)
     Seq wl1;
     Seq wl2;
