@@ -117,6 +117,22 @@ void turn(End& self, End& other, Blocks& blocks, Instant now, Application&& appl
 uint8_t payload[64];
 const Slice constant{PacketRef{payload}, Slice::registered, 0, 64};
 
+Request connect_request() {
+  Request r;
+  r.kind = Request::connect;
+  r.open = {};
+  r.open.remote = ipv4(10, 0, 0, 2);
+  r.open.remote_port = 7;
+  return r;
+}
+
+Request close_request(ConnectionId id) {
+  Request r;
+  r.kind = Request::close;
+  r.connection = id;
+  return r;
+}
+
 Request send_request(ConnectionId id) {
   Request r;
   r.kind = Request::send;
@@ -126,15 +142,19 @@ Request send_request(ConnectionId id) {
   return r;
 }
 
-// Listens on the server and opens `connections` from the client; their ids.
-std::vector<ConnectionId> open_all(End& client, End& server, Blocks& blocks, Instant& now,
-                                   uint32_t connections) {
+void listen(End& server) {
   Request listen;
   listen.kind = Request::listen;
   listen.backlog = 1 << 20;
   listen.open = {};
   listen.open.local_port = 7;
   request(*server.stack, 0, {&listen, 1}, server.out);
+}
+
+// Listens on the server and opens `connections` from the client; their ids.
+std::vector<ConnectionId> open_all(End& client, End& server, Blocks& blocks, Instant& now,
+                                   uint32_t connections) {
+  listen(server);
   std::vector<ConnectionId> ids;
   auto note = [&](Event& e, std::vector<Request>&) {
     if (e.kind == Event::connected) ids.push_back(e.connection);
@@ -142,14 +162,7 @@ std::vector<ConnectionId> open_all(End& client, End& server, Blocks& blocks, Ins
   uint32_t opened = 0;
   while (ids.size() < connections) {
     std::vector<Request> connects;
-    for (int i = 0; i < 16 && opened < connections; ++i, ++opened) {
-      Request r;
-      r.kind = Request::connect;
-      r.open = {};
-      r.open.remote = ipv4(10, 0, 0, 2);
-      r.open.remote_port = 7;
-      connects.push_back(r);
-    }
+    for (int i = 0; i < 16 && opened < connections; ++i, ++opened) connects.push_back(connect_request());
     request(*client.stack, 0, connects, client.out);
     now = now + microseconds(100);
     turn(client, server, blocks, now, note);
@@ -201,6 +214,45 @@ void rps(benchmark::State& state) {
 BENCHMARK(rps)->Arg(1)->Arg(16)->Arg(256)->Arg(4096)->Arg(65536);
 BENCHMARK(rps)->Arg(256)->Iterations(20);
 BENCHMARK(rps)->Arg(256)->Iterations(120);
+
+// Connect, one request, one response, close: the client first, or the server with its response. 32 at a time; the records
+// in TIME-WAIT are soon as many as there may be.
+void cps(benchmark::State& state) {
+  bool server_first = state.range(0) != 0;
+  Blocks blocks{8192};
+  End client{1, 64}, server{2, 64};
+  Instant now{seconds(1).ns};
+  listen(server);
+  uint64_t closed = 0;
+  auto ask = [&](Event& e, std::vector<Request>& out) {
+    if (e.kind == Event::connected) out.push_back(send_request(e.connection));
+    if (e.kind == (server_first ? Event::peer_closed : Event::received)) out.push_back(close_request(e.connection));
+    if (e.kind == Event::closed) ++closed, out.push_back(connect_request());
+  };
+  auto serve = [&](Event& e, std::vector<Request>& out) {
+    if (e.kind == Event::received) out.push_back(send_request(e.connection));
+    if (e.kind == (server_first ? Event::received : Event::peer_closed)) out.push_back(close_request(e.connection));
+  };
+  std::vector<Request> first(32, connect_request());
+  request(*client.stack, 0, first, client.out);
+  uint64_t begin = __builtin_ia32_rdtsc();
+  for (auto _ : state) {
+    uint64_t goal = closed + 1000;
+    while (closed < goal) {
+      now = now + microseconds(3);
+      turn(client, server, blocks, now, ask);
+      turn(server, client, blocks, now, serve);
+    }
+  }
+  auto done = static_cast<double>(closed);
+  state.counters["cycles"] = static_cast<double>(__builtin_ia32_rdtsc() - begin) / done;
+  state.counters["segments"] = static_cast<double>(client.stack->cx.counters[Count::segments_sent] +
+                                                   server.stack->cx.counters[Count::segments_sent]) / done;
+  state.SetItemsProcessed(static_cast<int64_t>(closed));
+}
+BENCHMARK(cps)->Arg(0)->Arg(1);
+BENCHMARK(cps)->Arg(0)->Iterations(5);
+BENCHMARK(cps)->Arg(0)->Iterations(25);
 
 }  // namespace
 
