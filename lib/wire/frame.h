@@ -19,6 +19,7 @@ struct Frame {
   uint32_t length = 0;
   Verdict ip_checksum = Verdict::unknown;
   Verdict l4_checksum = Verdict::unknown;
+  bool copy = false;  // another core has the frame too, and answers it: here it is only learned from
 };
 
 }  // namespace millrace::wire
