@@ -22,6 +22,7 @@ constexpr const char* names[] = {
     "drop_out_of_order_limit", "drop_answer_room", "drop_after_close",
     "arp_requests_sent", "arp_replies_sent", "arp_received", "icmp_echo_answered", "icmp_errors_received",
     "path_mtu_lowered", "path_mtu_raised", "neighbor_failed",
+    "frames_handed_over", "frames_taken_over", "drop_handover", "listen_elsewhere",
     "requests_failed", "events_delivered",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == count_kinds);

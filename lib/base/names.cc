@@ -42,6 +42,7 @@ const char* name(Event::Reason reason) {
     case Event::no_port: return "no port";
     case Event::no_memory: return "no memory";
     case Event::closing: return "closing";
+    case Event::other_core: return "other core";
   }
   return "?";
 }

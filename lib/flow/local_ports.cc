@@ -2,30 +2,81 @@
 // Pools of local ports: found by destination, drawn from, given back to.
 #include "flow/local_ports.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
 namespace millrace::flow {
 
 void LocalPorts::init(Region& region, uint32_t max_pools, uint16_t first_port, uint16_t last_port,
-                      uint64_t seed) {
+                      uint64_t seed, const wire::Steering* steering, uint32_t core) {
   ensure(0 < first_port && first_port <= last_port);
   ensure(0 < max_pools && max_pools <= 1u << 24);
+  first_port_ = first_port;
   range_ = last_port - first_port + 1u;
-  ring_bits_ = static_cast<uint32_t>(std::bit_width(range_ - 1));
+  steering_ = steering;
+  core_ = core;
+  uint32_t longest = steering != nullptr ? std::max(most_owned(), 1u) : range_;
+  ring_bits_ = static_cast<uint32_t>(std::bit_width(longest - 1));
   ring_mask_ = (1u << ring_bits_) - 1;
   pools_ = region.take<PortPool>(max_pools);
   chains_ = region.take<uint32_t>(std::bit_ceil(max_pools));
   ports_ = region.take<uint16_t>(uint64_t{max_pools} << ring_bits_);
+  if (steering != nullptr) {
+    by_class_ = region.take<uint16_t>(range_);
+    class_begin_ = region.take<uint32_t>(steering->mask() + 2u);
+  }
   Random random(seed);
   secret_ = {random.next(), random.next()};
   if (region.measuring()) return;
   for (uint32_t& chain : chains_) chain = no_index;
+  if (steering != nullptr) sort_classes();
   for (uint32_t pool = 0; pool < max_pools; ++pool) {
-    for (uint32_t i = 0; i < range_; ++i) at(pool, i) = static_cast<uint16_t>(first_port + i);
-    pools_[pool].tail = range_;
+    if (steering == nullptr) {
+      for (uint32_t i = 0; i < range_; ++i) at(pool, i) = static_cast<uint16_t>(first_port + i);
+      pools_[pool].tail = pools_[pool].capacity = range_;
+    }
     put_idle(pool);
   }
+}
+
+// The ports of one destination are those of the classes `c` with owner(c ^ base) == core; of all bases, the most.
+uint32_t LocalPorts::most_owned() const {
+  uint32_t size[wire::Steering::max_table] = {};
+  for (uint32_t i = 0; i < range_; ++i) ++size[class_of(first_port_ + i)];
+  uint32_t most = 0;
+  for (uint32_t base = 0; base <= steering_->mask(); ++base) {
+    uint32_t owned = 0;
+    for (uint32_t c = 0; c <= steering_->mask(); ++c)
+      if (steering_->at(c ^ base) == core_) owned += size[c];
+    most = std::max(most, owned);
+  }
+  return most;
+}
+
+// By counting: first how many are in each class, then where each begins.
+void LocalPorts::sort_classes() {
+  for (uint32_t i = 0; i < range_; ++i) ++class_begin_[class_of(first_port_ + i) + 1];
+  for (uint32_t c = 1; c < class_begin_.size(); ++c) class_begin_[c] += class_begin_[c - 1];
+  uint32_t filled[wire::Steering::max_table] = {};
+  for (uint32_t i = 0; i < range_; ++i) {
+    uint32_t c = class_of(first_port_ + i);
+    by_class_[class_begin_[c] + filled[c]++] = static_cast<uint16_t>(first_port_ + i);
+  }
+}
+
+void LocalPorts::fill(uint32_t pool) {
+  PortPool& p = pools_[pool];
+  wire::FlowKey flow{p.key.local, p.key.remote, 0, static_cast<uint16_t>(p.key.remote_port), 4};
+  uint32_t base = steering_->toeplitz().of(flow);
+  p.head = p.tail = 0;
+  for (uint32_t c = 0; c <= steering_->mask(); ++c) {
+    if (steering_->at(c ^ base) != core_) continue;
+    auto ports = by_class_.subspan(class_begin_[c], class_begin_[c + 1] - class_begin_[c]);
+    std::copy(ports.begin(), ports.end(), &at(pool, 0) + p.tail);
+    p.tail += static_cast<uint32_t>(ports.size());
+  }
+  p.capacity = p.tail;
 }
 
 uint32_t LocalPorts::pool_for(Ipv4Address local, Ipv4Address remote, uint16_t remote_port) {
@@ -82,6 +133,7 @@ void LocalPorts::take_over(uint32_t pool, const Key& key, uint64_t hash) {
   p.key = key;
   p.hash = hash;
   p.serial = ++serial_;
+  if (steering_ != nullptr) fill(pool);
   p.drawn = p.head;
   p.undrawn_end = p.tail;
   uint32_t& chain = chains_[hash & (chains_.size() - 1)];

@@ -9,6 +9,11 @@
 //
 // A pool whose ports are all free may be taken over for another destination: its ring, a permutation of all
 // ports by then, is where the new shuffle begins. So nothing here is ever longer than a few steps.
+//
+// With several cores a pool holds the ports that make the flow this core's own (wire/steering), so that its answers
+// need not be handed over. As Toeplitz is linear, ports fall into classes once and for all: a class is what a port
+// contributes to the hash, as far as the table looks. A destination's own part then says which classes are ours, and
+// a pool that is taken over is filled with those: copies of whole classes, a few microseconds for each new destination.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +23,7 @@
 #include "base/region.h"
 #include "base/siphash.h"
 #include "millrace/address.h"
+#include "wire/steering.h"
 
 namespace millrace::flow {
 
@@ -27,8 +33,9 @@ inline constexpr uint16_t last_ephemeral_port = 65535;
 
 class LocalPorts {
  public:
-  // 128 KB a pool for the default range.
-  void init(Region& region, uint32_t max_pools, uint16_t first_port, uint16_t last_port, uint64_t seed);
+  // 128 KB a pool for the default range; `steering`, if there is one, shares that out among its cores.
+  void init(Region& region, uint32_t max_pools, uint16_t first_port, uint16_t last_port, uint64_t seed,
+            const wire::Steering* steering = nullptr, uint32_t core = 0);
 
   // The pool of this destination, a new one at its first use; no_index if all have ports in use. A pool
   // without ports in use is good only until the next pool_for().
@@ -39,7 +46,7 @@ class LocalPorts {
   void put_front(uint32_t pool, uint16_t port);  // taken, but not used: comes next
 
   uint32_t free_count(uint32_t pool) const { return pools_[pool].tail - pools_[pool].head; }
-  uint32_t capacity(uint32_t) const { return range_; }
+  uint32_t capacity(uint32_t pool) const { return pools_[pool].capacity; }
 
  private:
   struct Key {
@@ -57,6 +64,7 @@ class LocalPorts {
     uint32_t tail = 0;
     uint32_t drawn = 0;
     uint32_t undrawn_end = 0;
+    uint32_t capacity = 0;  // ports that are its, free and used
     uint32_t chain = no_index;  // of the same hash
     uint32_t idle_next = no_index;
     uint32_t idle_previous = no_index;
@@ -71,13 +79,26 @@ class LocalPorts {
   void unchain(uint32_t pool);
   void put_idle(uint32_t pool);
   void take_idle(uint32_t pool);
-  bool idle(uint32_t pool) const { return free_count(pool) == range_; }
+  bool idle(uint32_t pool) const { return free_count(pool) == pools_[pool].capacity; }
+
+  uint32_t class_of(uint32_t port) const {
+    return steering_->toeplitz().of_local_port(static_cast<uint16_t>(port)) & steering_->mask();
+  }
+  uint32_t most_owned() const;
+  void sort_classes();
+  void fill(uint32_t pool);
 
   std::span<PortPool> pools_;
   std::span<uint32_t> chains_;  // by hash
   std::span<uint16_t> ports_;   // the rings, one behind the other
+  // With several cores: all ports by class, and where each class begins.
+  const wire::Steering* steering_ = nullptr;
+  uint32_t core_ = 0;
+  std::span<uint16_t> by_class_;
+  std::span<uint32_t> class_begin_;
   SipKey secret_;
   uint64_t serial_ = 0;
+  uint16_t first_port_ = 0;
   uint32_t range_ = 0;
   uint32_t ring_bits_ = 0;
   uint32_t ring_mask_ = 0;

@@ -36,7 +36,7 @@ bool answer_due(Stack& s, uint32_t& answered_ms, const wire::Segment& seg) {
 
 namespace {
 
-void receive_arp(Stack& s, std::span<const uint8_t> bytes, const wire::OtherFrame& other, Output& out) {
+void receive_arp(Stack& s, std::span<const uint8_t> bytes, bool copy, Output& out) {
   wire::ArpPacket arp;
   // A packet that claims one of our addresses is no news of a neighbour.
   if (!wire::parse_arp(bytes, arp) || s.config.local.contains(arp.sender)) {
@@ -53,7 +53,7 @@ void receive_arp(Stack& s, std::span<const uint8_t> bytes, const wire::OtherFram
     s.neighbors.confirm(i, arp.sender_mac, s.cx.now);
     wake_waiting(s, s.neighbors[i]);
   }
-  if (!arp.request || !for_us || !answer_room(s, out)) return;
+  if (!arp.request || !for_us || copy || !answer_room(s, out)) return;
   wire::TxSegment tx;
   tx.kind = wire::TxSegment::arp_reply;
   tx.destination = arp.sender_mac;
@@ -61,14 +61,13 @@ void receive_arp(Stack& s, std::span<const uint8_t> bytes, const wire::OtherFram
   tx.remote = arp.sender;
   s.cx.count(Count::arp_replies_sent);
   answer(s, tx, out);
-  (void)other;
 }
 
 }  // namespace
 
 void receive_other(Stack& s, const wire::Frame& frame, const wire::OtherFrame& other, Output& out) {
   if (other.kind == wire::Other::arp)
-    receive_arp(s, {frame.data + other.offset, other.length}, other, out);
+    receive_arp(s, {frame.data + other.offset, other.length}, frame.copy, out);
   else
     receive_icmp(s, frame, other, out);
   out.release.push(frame.packet);

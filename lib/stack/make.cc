@@ -24,7 +24,7 @@ void lay_out(Stack& s, const Config& c, Region& region, Instant now) {
   s.flows.init(region, c.max_connections + c.max_half_open + c.max_time_wait);
   s.listeners.init(region, c.max_listeners);
   s.listening = region.take<Listener>(c.max_listeners);
-  s.ports.init(region, c.max_port_pools, c.first_port, c.last_port, c.seed);
+  s.ports.init(region, c.max_port_pools, c.first_port, c.last_port, c.seed, c.steering, c.core);
   s.half_opens.init(region, c.max_half_open);
   s.time_waits.init(region, c.max_time_wait);
   s.neighbors.init(region, c.max_neighbors);
@@ -58,7 +58,8 @@ Stack* make_stack(const Config& config, std::span<std::byte> memory, Instant now
   s->cookie_secret = derived(config.secret, 3);
   s->cx.run_salt = static_cast<uint32_t>(derived(config.secret, 4).k0);
   if (config.listener_half_open == 0) s->config.listener_half_open = config.max_half_open - config.max_half_open / 4;
-  s->to_announce = config.local.count;
+  bool announces = config.steering == nullptr || config.core == 0;  // once for all cores
+  s->to_announce = announces ? config.local.count : 0;
   lay_out(*s, config, region, now);
   for (const StaticNeighbor& n : config.neighbors) ensure(s->neighbors.fix(n.address, n.mac));
   s->config.neighbors = {};
@@ -93,6 +94,7 @@ Gauges gauges(const Stack& s) {
 }
 
 const Counters& counters(const Stack& s) { return s.cx.counters; }
+void count(Stack& s, Count what, uint64_t n) { s.cx.counters.add(what, n); }
 
 bool addresses(const Stack& s, ConnectionId connection, wire::FlowKey& out) {
   if (connection.core() != s.config.core || connection.slot() >= s.cx.tcbs.capacity()) return false;

@@ -29,6 +29,9 @@ void prefetch_record(Stack& s, Number n) {
 void arrives_closed(Stack& s, const FlowKey& key, const Segment& seg, Output& out) {
   s.cx.count(Count::drop_closed_state);
   if (seg.has(wire::rst) || !answer_room(s, out)) return;
+  const flow::ListenBoard* board = s.config.board;
+  if (board != nullptr && seg.has(wire::syn) && !s.closing && board->listeners(key.local_port) != 0)
+    s.cx.count(Count::listen_elsewhere);
   s.cx.count(Count::resets_sent);
   answer(s, tcp::make_reset(key, seg, s.cx.params.ttl), out);
 }

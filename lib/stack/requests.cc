@@ -43,6 +43,7 @@ void listen(Stack& s, uint32_t channel, const Request& request) {
   uint32_t generation = listener.generation + 1;
   listener = {request.token, address, open.options, generation, request.backlog != 0 ? request.backlog : 1, 0,
               open.local_port, static_cast<uint8_t>(channel), 0, 0, Instant{}};
+  if (s.config.board != nullptr) s.config.board->add(open.local_port);
   Event e;
   e.kind = Event::listening;
   e.token = request.token;
@@ -57,6 +58,7 @@ void unlisten(Stack& s, uint32_t channel, const Request& request) {
     return fail(s, channel, Event::invalid, {}, request.token);
   ++s.listening[index].generation;
   s.listeners.remove(index);
+  if (s.config.board != nullptr) s.config.board->remove(open.local_port);
 }
 
 // May a connection to this address be opened? (RFC9293-MUST-46)
@@ -92,7 +94,11 @@ bool free_tuple(Stack& s, const wire::FlowKey& key, Chosen& chosen) {
 Chosen choose_port(Stack& s, wire::FlowKey& key) {
   Chosen chosen;
   if (key.local_port != 0) {
-    if (!free_tuple(s, key, chosen)) chosen.refused = Event::in_use;
+    const wire::Steering* steering = s.config.steering;
+    if (steering != nullptr && steering->owner(key) != s.config.core)
+      chosen.refused = Event::other_core;  // its answers would go there
+    else if (!free_tuple(s, key, chosen))
+      chosen.refused = Event::in_use;
     return chosen;
   }
   uint32_t pool = s.ports.pool_for(key.local, key.remote, key.remote_port);

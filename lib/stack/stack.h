@@ -19,6 +19,7 @@
 #include "base/event_port.h"
 #include "base/limits.h"
 #include "base/siphash.h"
+#include "flow/listen_board.h"
 #include "millrace/event.h"
 #include "millrace/request.h"
 #include "millrace/statistics.h"
@@ -27,6 +28,7 @@
 #include "wire/frame.h"
 #include "wire/mac.h"
 #include "wire/parse.h"
+#include "wire/steering.h"
 #include "wire/tx_segment.h"
 
 namespace millrace::stack {
@@ -34,6 +36,8 @@ namespace millrace::stack {
 // All that sizes and shapes a Stack.
 struct Config {
   uint32_t core = 0;                   // stands in every ConnectionId
+  const wire::Steering* steering = nullptr;  // which flows are this core's; null: all. Outlives the stack, as
+  flow::ListenBoard* board = nullptr;        // this does: where listeners of all cores are counted; null: nowhere
   uint32_t max_connections = 16384;    // TCBs
   uint32_t max_half_open = 4096;       // passive opens not yet acknowledged
   uint32_t listener_half_open = 0;     // of them, one listener's at most; 0: three quarters
@@ -124,6 +128,8 @@ struct Gauges {
 };
 Gauges gauges(const Stack& stack);
 const Counters& counters(const Stack& stack);
+// What the caller's own stages have to count.
+void count(Stack& stack, Count what, uint64_t n);
 
 // Addresses of a connection. False: stale.
 bool addresses(const Stack& stack, ConnectionId connection, wire::FlowKey& out);

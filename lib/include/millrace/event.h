@@ -51,6 +51,7 @@ struct Event {
     no_port,            // all local ports towards this destination are in use
     no_memory,          // no connection slot is free
     closing,            // send after shutdown or close
+    other_core,         // with the local port that was named the flow is another core's: connect on that one
   };
 
   Kind kind = none;

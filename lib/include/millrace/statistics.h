@@ -28,6 +28,9 @@ enum class Count : uint8_t {
   // around TCP
   arp_requests_sent, arp_replies_sent, arp_received, icmp_echo_answered, icmp_errors_received, path_mtu_lowered,
   path_mtu_raised, neighbor_failed,
+  // several cores: frames that came to this core and were another's, and those that others have handed to it; frames
+  // whose owner did not keep up; SYNs refused here to a port that another core listens on
+  frames_handed_over, frames_taken_over, drop_handover, listen_elsewhere,
   // the application
   requests_failed, events_delivered,
   // upkeep
@@ -40,6 +43,15 @@ const char* name(Count count);
 
 class Counters {
  public:
+  Counters() = default;
+  // What another holds now.
+  Counters(const Counters& other) { add(other); }
+  Counters& operator=(const Counters&) = delete;
+  // The sum of several cores.
+  void add(const Counters& other) {
+    for (size_t i = 0; i < count_kinds; ++i) add(static_cast<Count>(i), other[static_cast<Count>(i)]);
+  }
+
   // Called by the one writer only: no locked instruction.
   void add(Count count, uint64_t n = 1) {
     auto& v = values_[static_cast<size_t>(count)];
