@@ -2,6 +2,7 @@
 // millrace-echo: sends every byte back. The pattern of any server: events in, requests out.
 #include <millrace/millrace.h>
 
+#include <atomic>
 #include <cstdio>
 
 using namespace millrace;
@@ -9,14 +10,15 @@ using namespace millrace;
 int main(int argc, char** argv) try {
   Config config = Config::from_arguments(argc, argv);
   Endpoint endpoint{config};
-  int failed = 0;
-  int result = endpoint.run([&](Channel& channel) {  // inline: called each turn
+  std::atomic<int> failed = 0;
+  int result = endpoint.run([&](Channel& channel) {  // inline: called each turn of each core
     if (channel.first_turn()) channel.listen({.port = config.port});
     for (Event& event : channel.events()) {
       switch (event.kind) {
         case Event::received: channel.send(event.connection, event.keep()); break;  // pass the buffer on
         case Event::peer_closed: channel.close(event.connection); break;
         case Event::listening:
+          if (channel.core() != 0) break;  // all do: no core takes a frame before
           std::printf("listening on %s:%u\n", to_string(config.address).c_str(), config.port);
           std::fflush(stdout);
           break;
@@ -30,7 +32,7 @@ int main(int argc, char** argv) try {
       }
     }
   });
-  return result != 0 ? result : failed;
+  return result != 0 ? result : failed.load();
 } catch (const ConfigError& error) {
   std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
   return 2;

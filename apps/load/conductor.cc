@@ -10,57 +10,71 @@ static double cycles_per_second_of(const Ends& ends) {
   return (ends.client != nullptr ? ends.client : ends.server)->load().cycles_per_second;
 }
 
-Conductor::Conductor(const Plan& plan, Load* load, Server* server, Meter& meter)
+Conductor::Conductor(const Plan& plan, Meter& meter)
     : plan_(plan),
-      load_(load),
-      server_(server),
       meter_(meter),
+      loads_(meter.ends().loads),
+      servers_(meter.ends().servers),
       cycles_per_second_(cycles_per_second_of(meter.ends())) {}
+
+bool Conductor::all(bool (Load::*holds)() const) const {
+  for (const Load* load : loads_)
+    if (!(load->*holds)()) return false;
+  return !loads_.empty();
+}
 
 bool Conductor::look() {
   uint64_t now = read_cycles();
   if (next_line_ == 0) {
     next_line_ = now + cycles(seconds(1));
     phase_end_ = now + cycles(plan_.connect_timeout);
-    bool keeps = load_ != nullptr && !plan_.closes_each();
-    if (!keeps && load_ != nullptr) load_->start(now);
-    if (!keeps) phase_ = Phase::warming, phase_end_ = now + cycles(plan_.warmup);
+    bool keeps = !loads_.empty() && !plan_.closes_each();
+    if (!keeps) start_loads(now);
   }
-  if (server_ != nullptr && server_->has_failed()) {
-    why_ = "port " + std::to_string(server_->port_in_use()) + " is in use";
-    return false;
-  }
+  for (const Server* server : servers_)
+    if (server->has_failed()) {
+      why_ = "port " + std::to_string(server->port_in_use()) + " is in use";
+      return false;
+    }
   if (phase_ == Phase::connecting && !connect_phase(now)) return false;
   if (phase_ == Phase::warming && now >= phase_end_) begin_measuring(now);
-  if (phase_ == Phase::measuring && load_ != nullptr && load_->is_done()) return false;
+  if (phase_ == Phase::measuring && all(&Load::is_done)) return false;
   return each_second(now);
 }
 
 // Over when all are there, or when some are and the time for it is. With none there is nothing to measure.
 bool Conductor::connect_phase(uint64_t now) {
-  bool none = load_->connected() == 0;
+  bool none = meter_.ends().connected() == 0;
   // All have had their answer, and it was no.
-  bool hopeless = none && load_->tally().errors.sum() >= plan_.connections;
-  if (!load_->is_connected() && now < phase_end_ && !hopeless) return true;
+  bool hopeless = none && meter_.ends().tally().errors.sum() >= plan_.connections;
+  bool all_connected = all(&Load::is_connected);
+  if (!all_connected && now < phase_end_ && !hopeless) return true;
   if (none) {
     why_ = "no connection could be made";
     return false;
   }
-  if (!load_->is_connected()) {
+  if (!all_connected) {
     end_progress();
     std::printf("WARNING   %lu of %u connections after %s: going on with those\n",
-                static_cast<unsigned long>(load_->connected()), plan_.connections,
+                static_cast<unsigned long>(meter_.ends().connected()), plan_.connections,
                 to_text(plan_.connect_timeout).c_str());
   }
-  load_->start(now);
+  start_loads(now);
+  return true;
+}
+
+// Other threads begin at once: what is measured from the begin on is read before.
+void Conductor::start_loads(uint64_t now) {
   phase_ = Phase::warming;
   phase_end_ = now + cycles(plan_.warmup);
-  return true;
+  if (plan_.warmup.ns == 0) begin_measuring(now);
+  for (Load* load : loads_) load->start(now);
 }
 
 void Conductor::begin_measuring(uint64_t now) {
   phase_ = Phase::measuring;
-  if (load_ != nullptr && plan_.warmup.ns != 0) load_->forget();
+  if (plan_.warmup.ns != 0)
+    for (Load* load : loads_) load->forget_late();
   meter_.begin(now);
   phase_end_ = plan_.duration.ns == 0 ? UINT64_MAX : now + cycles(plan_.duration);
   next_line_ = now + cycles(seconds(1));
@@ -73,15 +87,15 @@ bool Conductor::each_second(uint64_t now) {
   bool is_whole = now + cycles(milliseconds(500)) > next_line_;
   if (phase_ == Phase::measuring && is_whole)
     print_progress(plan_, meter_.second());
-  else if (load_ != nullptr && phase_ == Phase::connecting)
-    print_connecting(plan_, *load_);
+  else if (!loads_.empty() && phase_ == Phase::connecting)
+    print_connecting(plan_, meter_.ends());
   next_line_ += cycles(seconds(1));
   return !over;
 }
 
 std::string Conductor::what_failed(bool interrupted) const {
   if (!why_.empty()) return why_;
-  if (load_ == nullptr || interrupted) return "";
+  if (loads_.empty() || interrupted) return "";
   if (plan_.workload == Workload::stream)
     return meter_.bytes_sent() + meter_.bytes_received() == 0 ? "no byte arrived" : "";
   return meter_.requests() == 0 ? "no request was answered" : "";
@@ -90,8 +104,8 @@ std::string Conductor::what_failed(bool interrupted) const {
 void Conductor::end(bool interrupted) {
   if (has_ended_) return;
   has_ended_ = true;
-  if (load_ != nullptr) load_->stop();
-  if (server_ != nullptr) server_->stop();
+  for (Load* load : loads_) load->stop();
+  for (Server* server : servers_) server->stop();
   meter_.end();
   why_ = what_failed(interrupted);
   print_summary(meter_, why_);

@@ -10,12 +10,12 @@ namespace millrace::load {
 
 class Conductor {
  public:
-  // `load` may be null: a server alone is measured from the beginning.
-  Conductor(const Plan& plan, Load* load, Server* server, Meter& meter);
+  // Without loads a server alone is measured from the beginning.
+  Conductor(const Plan& plan, Meter& meter);
 
-  // Every few turns, on the client's thread. False: it is over.
+  // Every few turns, on the thread of the first core. False: it is over.
   bool look();
-  // Once: readings, summary, files. `interrupted`: it is over because somebody said so.
+  // Once, when no core has turns any more: readings, summary, files. `interrupted`: it is over because somebody said so.
   void end(bool interrupted);
   bool has_ended() const { return has_ended_; }
   // 0, or 1 if something went wrong.
@@ -25,16 +25,19 @@ class Conductor {
 
  private:
   enum class Phase : uint8_t { connecting, warming, measuring, over };
+  void start_loads(uint64_t now);
   void begin_measuring(uint64_t now);
   bool connect_phase(uint64_t now);
   bool each_second(uint64_t now);
   std::string what_failed(bool interrupted) const;
   uint64_t cycles(Duration time) const { return static_cast<uint64_t>(time.seconds() * cycles_per_second_); }
 
+  bool all(bool (Load::*holds)() const) const;
+
   const Plan& plan_;
-  Load* load_;
-  Server* server_;
   Meter& meter_;
+  const std::vector<Load*>& loads_;
+  const std::vector<Server*>& servers_;
   const double cycles_per_second_;
   Phase phase_ = Phase::connecting;
   uint64_t phase_end_ = 0;

@@ -12,12 +12,13 @@ static constexpr Ipv4Address first_pair_client = ipv4(10, 9, 1, 1);
 
 // Twice what is asked for: a slot is free again only after its last event has been read.
 static uint32_t max_connections(const Plan& plan) {
-  return std::max(256u, 2 * plan.connections);
+  return std::max(256u, 2 * static_cast<uint32_t>(plan.share(plan.connections)));
 }
 
 // A place for each record that can be: more than all ports, or all connections, cannot be in TIME-WAIT.
 static uint32_t max_time_wait(const Plan& plan) {
-  uint64_t records = plan.local_ports();
+  uint64_t records = plan.share(plan.local_ports());
+  if (plan.cores() > 1) records += records / 8;  // shares are not quite equal
   if (plan.requests != 0) records = std::min(records, plan.requests + max_connections(plan));
   return static_cast<uint32_t>(std::bit_ceil(std::clamp<uint64_t>(records, 1024, 1 << 28)));
 }
@@ -30,7 +31,7 @@ static uint32_t packet_buffers(const Plan& plan) {
   if (plan.workload == Workload::stream || plan.workload == Workload::http)
     text = std::max<uint64_t>(text, 262144);
   uint64_t slices = (text + 65159) / 65160 * plan.pipeline;
-  return static_cast<uint32_t>(std::clamp<uint64_t>(least + 3 * slices * plan.connections, least, most));
+  return static_cast<uint32_t>(std::clamp<uint64_t>(least + 3 * slices * plan.share(plan.connections), least, most));
 }
 
 static Config config_of(const Plan& plan, Side side) {
@@ -52,6 +53,18 @@ static Config config_of(const Plan& plan, Side side) {
   return config;
 }
 
+Plan core_plan(const Plan& plan, uint32_t core) {
+  auto part = [&](uint64_t whole) { return whole / plan.cores() + (core < whole % plan.cores() ? 1 : 0); };
+  Plan out = plan;
+  out.connections = static_cast<uint32_t>(part(plan.connections));
+  out.requests = part(plan.requests);
+  double weight = static_cast<double>(out.connections) / plan.connections;
+  out.pace.from *= weight;
+  out.pace.to *= weight;
+  out.config.seed = plan.config.seed + core;
+  return out;
+}
+
 Config client_config(const Plan& plan) {
   Config config = config_of(plan, Side::client);
   if (plan.program != Program::pair) return config;
@@ -65,7 +78,7 @@ Config server_config(const Plan& plan) {
   Config config = config_of(plan, Side::server);
   config.address = pair_server;
   config.address_count = 1;
-  config.lcore = plan.cores == 2 ? plan.server_lcore : plan.config.lcore;
+  config.lcore = plan.server_lcore;
   config.seed = plan.config.seed == 0 ? 0 : plan.config.seed + 1;
   return config;
 }

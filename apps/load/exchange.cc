@@ -24,12 +24,13 @@ Exchange::Exchange(const Plan& plan, double cycles_per_second)
   if (plan.workload == Workload::http) http_ = std::make_unique<HttpResponses>(plan);
 }
 
-void Exchange::start(uint64_t cycles) {
+void Exchange::begin(uint64_t cycles) {
   started_ = true;
   if (is_open_) arrivals_.start(cycles);
 }
 
 void Exchange::operator()(Channel& channel) {
+  obey();
   for (Event& event : channel.events()) {
     if (event.kind == Event::received) [[likely]]
       received(channel, event);
@@ -85,7 +86,7 @@ void Exchange::deal_out(Channel& channel) {
     bool usable = (lane.phase == Phase::ready || lane.phase == Phase::waiting) && lane.underway < depth_;
     if (!usable) continue;  // lost since; it is offered again when it has a connection
     uint64_t since = arrivals_.take();
-    most_late_ = std::max(most_late_, now - since);
+    most_late_ = std::max<uint64_t>(most_late_, now - since);
     request(channel, lane, since);
     if (lane.underway < depth_) offer(lane);
   }
@@ -108,7 +109,7 @@ bool Exchange::may_open(uint64_t& since) {
   uint64_t now = since;
   if (arrivals_.due() > now) return false;
   since = arrivals_.take();
-  most_late_ = std::max(most_late_, now - since);
+  most_late_ = std::max<uint64_t>(most_late_, now - since);
   return true;
 }
 

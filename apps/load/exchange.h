@@ -21,7 +21,6 @@ class Exchange final : public Load {
   Exchange(const Plan& plan, double cycles_per_second);
 
   void operator()(Channel& channel) override;
-  void start(uint64_t cycles) override;
   uint64_t not_sent(uint64_t cycles) const override;
   uint64_t unanswered() const override;
   // http: how often each status came.
@@ -35,6 +34,7 @@ class Exchange final : public Load {
     if (is_open_) again_.push_back(since);
   }
 
+  void begin(uint64_t cycles) override;
   void begin_some(Channel& channel);
   void deal_out(Channel& channel);
   void fill(Channel& channel, Lane& lane, uint64_t now);

@@ -6,10 +6,12 @@
 //   2048 .. 4095    2              1024
 //   4096 .. 8191    4              1024     and so on: a bucket is never wider than 1/1024 of its values
 //
-// To record is one increment; all else is computed when somebody asks.
+// To record is one increment; all else is computed when somebody asks. One thread records, and others may merge() what it
+// has so far.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -38,9 +40,13 @@ class Histogram {
 
   Histogram() : counts_(buckets) {}
 
-  void record(uint64_t value) { ++counts_[index_of(value)]; }
+  void record(uint64_t value) {
+    std::atomic_ref<uint64_t> count(counts_[index_of(value)]);
+    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   void merge(const Histogram& other) {
-    for (uint32_t i = 0; i < buckets; ++i) counts_[i] += other.counts_[i];
+    for (uint32_t i = 0; i < buckets; ++i)
+      counts_[i] += std::atomic_ref(const_cast<uint64_t&>(other.counts_[i])).load(std::memory_order_relaxed);
   }
   // What was recorded in `later` and not yet in `earlier`, a copy of it.
   void set_difference(const Histogram& later, const Histogram& earlier) {

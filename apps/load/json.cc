@@ -46,14 +46,14 @@ static Json curve_of(const Histogram& latencies) {
 
 static Json counters_of(const Ends& ends) {
   Json all, of_client, of_server;
+  Counters none;
+  Counters client = ends.client != nullptr ? ends.client->counters() : none;
+  Counters server = ends.server != nullptr ? ends.server->counters() : none;
   for (size_t i = 0; i < count_kinds; ++i) {
     auto count = static_cast<Count>(i);
-    uint64_t sum = 0;
-    if (ends.client != nullptr)
-      sum += (of_client[millrace::name(count)] = ends.client->counters()[count]).get<uint64_t>();
-    if (ends.server != nullptr)
-      sum += (of_server[millrace::name(count)] = ends.server->counters()[count]).get<uint64_t>();
-    all[millrace::name(count)] = sum;
+    of_client[millrace::name(count)] = client[count];
+    of_server[millrace::name(count)] = server[count];
+    all[millrace::name(count)] = client[count] + server[count];
   }
   if (ends.client != nullptr && ends.server != nullptr) {
     all["client"] = of_client;
@@ -94,15 +94,14 @@ static void add_pace(Json& out, const Meter& meter) {
       {"rate", plan.pace.text()},
       {"not_sent", meter.not_sent()},
       {"unanswered", meter.unanswered()},
-      {"latest_start_us", rounded(static_cast<double>(meter.ends().load->most_late_ns()) / 1000, 1000)}};
+      {"latest_start_us", rounded(static_cast<double>(meter.most_late_ns()) / 1000, 1000)}};
 }
 
 static void add_http(Json& out, const Meter& meter) {
-  auto* exchange = dynamic_cast<const Exchange*>(meter.ends().load);
-  if (exchange == nullptr || exchange->http() == nullptr) return;
+  if (!meter.has_http()) return;
   Json statuses = Json::object();
-  for (auto [status, count] : exchange->http()->statuses()) statuses[std::to_string(status)] = count;
-  out["http"] = {{"statuses", statuses}, {"first_error", exchange->http()->why()}};
+  for (auto [status, count] : meter.http_statuses()) statuses[std::to_string(status)] = count;
+  out["http"] = {{"statuses", statuses}, {"first_error", meter.http_error()}};
 }
 
 Json make_json(const Meter& meter, const std::string& why) {

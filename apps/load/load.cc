@@ -18,16 +18,6 @@ Load::Load(const Plan& plan, double cycles_per_second, Options options)
   for (uint32_t i = plan.connections; i > 0; --i) idle_.push_back(i - 1);
 }
 
-void Load::start(uint64_t) {
-  started_ = true;
-}
-
-void Load::forget() {
-  latency_ = {};
-  connect_latency_ = {};
-  most_late_ = 0;
-}
-
 void Load::stop() {
   if (stopped_) return;
   stopped_ = true;
@@ -124,7 +114,7 @@ void Load::leave_ready(Lane& lane, Phase phase) {
 }
 
 void Load::count_end(Event::Reason reason) {
-  Errors& errors = tally_.errors;
+  ErrorsOf<Shown>& errors = tally_.errors;
   switch (reason) {
     case Event::refused: ++errors.refused; break;
     case Event::reset: ++errors.reset; break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A load: connections in lanes. A lane's number is the token of its connection, so that every event finds its
+// A load: one core's connections in lanes. A lane's number is the token of its connection, so that every event finds its
 // lane. Here they are opened, lost and opened again; what they are for is told by who derives: exchange.h,
 // stream.h.
 #pragma once
@@ -23,22 +23,22 @@ class Load {
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
-  // One turn.
+  // One turn, on the thread of its core. All else may be asked by any thread, but what is said to be for the end.
   virtual void operator()(Channel& channel) = 0;
 
   // Kept connections: all are there. They wait until start().
   bool is_connected() const { return ready_ == lanes_.size(); }
   uint64_t connected() const { return ready_; }
-  virtual void start(uint64_t cycles);
-  // What was measured up to now is forgotten: the warm-up is over.
-  void forget();
+  void start(uint64_t cycles) { start_at_ = cycles; }
+  // The warm-up is over.
+  void forget_late() { forget_late_.store(true, std::memory_order_relaxed); }
   // All that was asked for is done or lost.
-  bool is_done() const { return done_; }
-  // Nothing new; what comes from now on is of the end and no error. Connects that have waited for an answer
-  // for longer than a first SYN's repetition have timed out.
+  bool is_done() const { return done_ != 0; }
+  // The end, when its core has no more turns or on its thread. Nothing new; what comes from now on is of the end and no
+  // error. Connects that have waited for an answer for longer than a first SYN's repetition have timed out.
   void stop();
 
-  const Tally& tally() const { return tally_; }
+  const TallyOf<Shown>& tally() const { return tally_; }
   const Histogram& latency() const { return latency_; }
   const Histogram& connect_latency() const { return connect_latency_; }
 
@@ -47,7 +47,7 @@ class Load {
     uint64_t connecting = 0, open = 0, closing = 0;
   };
   States states() const { return {connecting_, ready_ - closing_, closing_}; }
-  // Open loop: requests that were due and did not begin, those that began and have no answer, and how late
+  // Open loop, for the end: requests that were due and did not begin, those that began and have no answer, and how late
   // one began at most.
   virtual uint64_t not_sent(uint64_t) const { return 0; }  // by that time, in cycles
   virtual uint64_t unanswered() const { return 0; }
@@ -74,6 +74,17 @@ class Load {
   virtual bool may_open(uint64_t& since) = 0;
   virtual void give_up_open(uint64_t since) = 0;  // it found no port: it is still to be made
 
+  virtual void begin(uint64_t) { started_ = true; }  // what start() has asked for
+  // What other threads ask for is done here, before the events of a turn.
+  void obey() {
+    if (!started_ && start_at_ != 0) [[unlikely]]
+      begin(start_at_);
+    if (forget_late_.load(std::memory_order_relaxed)) [[unlikely]] {
+      forget_late_.store(false, std::memory_order_relaxed);
+      most_late_ = 0;
+    }
+  }
+
   bool has_idle_lanes() const { return !idle_.empty(); }
   void open_some(Channel& channel);
   void connected(Channel& channel, const Event& event);
@@ -82,7 +93,9 @@ class Load {
   void protocol_error(Channel& channel, const Event& event);
   void leave_ready(Lane& lane, Phase phase);  // towards its end
   uint32_t number_of(const Lane& lane) const { return static_cast<uint32_t>(&lane - lanes_.data()); }
-  void ended() { done_ = ++ended_ >= limit_; }
+  void ended() {
+    if (++ended_ >= limit_) done_ = 1;
+  }
 
   static constexpr uint32_t begin_per_turn = 64;  // what a core takes of an application in a turn
 
@@ -91,15 +104,15 @@ class Load {
   const Options options_;
   const CycleScale scale_;
   std::vector<Lane> lanes_;
-  uint64_t ready_ = 0;    // lanes with a connection
-  uint64_t closing_ = 0;  // of them
+  Shown ready_;    // lanes with a connection
+  Shown closing_;  // of them
   uint64_t begun_ = 0;    // towards limit_
   uint64_t ended_ = 0;
-  uint64_t most_late_ = 0;  // cycles
+  Shown most_late_;  // cycles
   bool started_ = false;
   bool stopped_ = false;
-  bool done_ = false;
-  Tally tally_;
+  Shown done_;
+  TallyOf<Shown> tally_;
   Histogram latency_;
   Histogram connect_latency_;
 
@@ -111,7 +124,9 @@ class Load {
   Rotation rotation_;
   std::vector<uint32_t> idle_;  // lanes without a connection
   Instant connect_after_;       // after a connect that could not be
-  uint32_t connecting_ = 0;
+  Shown connecting_;
+  Shown start_at_;
+  std::atomic<bool> forget_late_{false};
 };
 
 }  // namespace millrace::load

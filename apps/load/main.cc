@@ -4,26 +4,14 @@
 
 #include <cstdio>
 #include <cstring>
-#include <functional>
-#include <thread>
 
-#include "conductor.h"
-#include "exchange.h"
+#include "crew.h"
 #include "plan.h"
-#include "server.h"
-#include "stream.h"
 
 using namespace millrace;
 using namespace millrace::load;
 
 namespace {
-
-constexpr int turns_between_looks = 8;  // with one connection a turn is as short as a look at the time
-
-std::unique_ptr<Load> make_load(const Plan& plan, double cycles_per_second) {
-  if (plan.workload == Workload::stream) return std::make_unique<Stream>(plan, cycles_per_second);
-  return std::make_unique<Exchange>(plan, cycles_per_second);
-}
 
 void print_ports(const Plan& plan) {
   std::printf("%lu pools of %u ports: %lu local ports\n", static_cast<unsigned long>(plan.port_pools()),
@@ -31,109 +19,24 @@ void print_ports(const Plan& plan) {
   std::fflush(stdout);
 }
 
-// One end on a device: the application is called in the worker's loop.
-template <typename Part>
-int run_alone(Endpoint& endpoint, Part& part, Conductor& conductor) {
-  int turns = 0;
-  int result = endpoint.run([&](Channel& channel) {
-    // What comes after Ctrl-C is of the end, and no error.
-    if (endpoint.stopping()) conductor.end(true);
-    part(channel);
-    if (conductor.has_ended() || ++turns % turns_between_looks != 0 || conductor.look()) return;
-    conductor.end(false);
-    endpoint.stop();
-  });
-  conductor.end(true);  // if the loop ended before it could
-  return result != 0 ? result : conductor.exit_code();
-}
-
 int run_client(const Plan& plan) {
-  Endpoint endpoint{client_config(plan)};
-  std::unique_ptr<Load> load = make_load(plan, endpoint.load().cycles_per_second);
-  Meter meter(plan, {.client = &endpoint, .server = nullptr, .load = load.get(), .served = nullptr});
-  Conductor conductor(plan, load.get(), nullptr, meter);
+  Crew crew(plan, Endpoint(client_config(plan)), {});
   print_ports(plan);
-  return run_alone(endpoint, *load, conductor);
+  return crew.run();
 }
 
 int run_server(const Plan& plan) {
-  std::unique_ptr<Server> server = make_server(plan);
-  Endpoint endpoint{server_config(plan)};
-  Meter meter(plan, {.client = nullptr, .server = &endpoint, .load = nullptr, .served = server.get()});
-  Conductor conductor(plan, nullptr, server.get(), meter);
-  bool told = false;
-  auto part = [&](Channel& channel) {
-    (*server)(channel);
-    if (told || !server->is_listening()) return;
-    told = true;
-    std::printf("listening on %s, %zu ports from %u: %s\n", to_string(plan.config.address).c_str(),
-                plan.server.ports.size(), plan.server.ports[0], name(plan.server.protocol));
-    std::fflush(stdout);
-  };
-  return run_alone(endpoint, part, conductor);
+  std::vector<std::unique_ptr<Server>> servers = make_servers(plan);  // before a device is touched
+  Crew crew(plan, {}, Endpoint(server_config(plan)), std::move(servers));
+  return crew.run();
 }
 
-// The two ends of a pair and how they get their turns: one after the other here, or the server on a thread of
-// its own.
-class Pair {
- public:
-  explicit Pair(const Plan& plan)
-      : plan_(plan),
-        server_(make_server(plan)),
-        ends_(Endpoint::pair(client_config(plan), server_config(plan))),
-        load_(make_load(plan, ends_.first.load().cycles_per_second)),
-        meter_(
-            plan,
-            {.client = &ends_.first, .server = &ends_.second, .load = load_.get(), .served = server_.get()}),
-        conductor_(plan, load_.get(), server_.get(), meter_) {}
-
-  int run();
-
- private:
-  void start_server();
-
-  const Plan& plan_;
-  std::unique_ptr<Server> server_;
-  std::pair<Endpoint, Endpoint> ends_;
-  std::unique_ptr<Load> load_;
-  Meter meter_;
-  Conductor conductor_;
-  const Application client_turn_ = std::ref(*load_);
-  const Application server_turn_ = std::ref(*server_);
-  std::thread server_thread_;
-  std::atomic<bool> server_may_end_{false};
-  int server_result_ = 0;
-};
-
-void Pair::start_server() {
-  if (plan_.cores == 2)
-    server_thread_ = std::thread([this] {
-      while (!server_may_end_.load(std::memory_order_relaxed)) ends_.second.turn(server_turn_);
-      server_result_ = ends_.second.finish(server_turn_);
-    });
-  // Before that, a SYN would be refused. No turns of the client yet: they would be its first ones.
-  while (!server_->is_listening())
-    plan_.cores == 1 ? ends_.second.turn(server_turn_) : std::this_thread::yield();
-}
-
-int Pair::run() {
-  print_ports(plan_);
-  start_server();
-  do {
-    for (int i = 0; i < turns_between_looks; ++i) {
-      ends_.first.turn(client_turn_);
-      if (plan_.cores == 1) ends_.second.turn(server_turn_);
-    }
-  } while (!ends_.first.stopping() && conductor_.look());
-  conductor_.end(ends_.first.stopping());
-  // What is underway is given up now, and that is no error.
-  int result = ends_.first.finish(client_turn_);
-  server_may_end_.store(true, std::memory_order_relaxed);
-  if (server_thread_.joinable())
-    server_thread_.join();
-  else
-    server_result_ = ends_.second.finish(server_turn_);
-  return result != 0 || server_result_ != 0 || conductor_.exit_code() != 0 ? 1 : 0;
+int run_pair(const Plan& plan) {
+  std::vector<std::unique_ptr<Server>> servers = make_servers(plan);
+  auto [client, server] = Endpoint::pair(client_config(plan), server_config(plan));
+  Crew crew(plan, std::move(client), std::move(server), std::move(servers));
+  print_ports(plan);
+  return crew.run();
 }
 
 constexpr const char* usage =
@@ -176,7 +79,7 @@ int main(int argc, char** argv) try {
   switch (program) {
     case Program::client: return run_client(plan);
     case Program::server: return run_server(plan);
-    default: return Pair(plan).run();
+    default: return run_pair(plan);
   }
 } catch (const ConfigError& error) {
   std::fprintf(stderr, "millrace-load: %s\n", error.what());

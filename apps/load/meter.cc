@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 namespace millrace::load {
 
@@ -18,19 +20,38 @@ static double cpu_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-Meter::Meter(const Plan& plan, Ends ends) : plan_(plan), ends_(ends) {}
+Tally Ends::tally() const {
+  Tally sum;
+  for (const Load* one : loads) sum.add(one->tally());
+  return sum;
+}
+
+Server::Counts Ends::served() const {
+  Server::Counts sum;
+  for (const Server* one : servers) sum.add(one->counts());
+  return sum;
+}
+
+uint64_t Ends::connected() const {
+  uint64_t sum = 0;
+  for (const Load* one : loads) sum += one->connected();
+  return sum;
+}
+
+Meter::Meter(const Plan& plan, Ends ends)
+    : plan_(plan),
+      ends_(std::move(ends)),
+      cycles_per_second_((ends_.client != nullptr ? ends_.client : ends_.server)->load(0).cycles_per_second) {}
 
 Meter::Reading Meter::read() const {
   Reading now;
   now.cycles = read_cycles();
   now.cpu_seconds = cpu_seconds();
-  for (const Endpoint* end : {ends_.client, ends_.server}) {
-    if (end == nullptr) continue;
-    now.retransmitted += end->counters()[Count::retransmitted];
-    now.work.push_back(end->load());
-  }
-  if (ends_.load != nullptr) {
-    const Tally& tally = ends_.load->tally();
+  for (const Endpoint* end : {ends_.client, ends_.server})
+    if (end != nullptr) now.retransmitted += end->counters()[Count::retransmitted];
+  read_work(now);
+  if (ends_.has_load()) {
+    Tally tally = ends_.tally();
     now.requests = tally.requests;
     now.opened = tally.opened;
     now.finished = tally.finished;
@@ -39,11 +60,11 @@ Meter::Reading Meter::read() const {
     now.port_wait = tally.port_wait;
     now.errors = tally.errors;
   }
-  if (ends_.served != nullptr) {
-    Server::Counts counts = ends_.served->counts();
+  if (!ends_.servers.empty()) {
+    Server::Counts counts = ends_.served();
     now.failures = counts.failures;
     now.errors.protocol += counts.protocol_errors;
-    if (ends_.load == nullptr) {
+    if (!ends_.has_load()) {
       now.requests = counts.requests;
       now.opened = counts.opened;
       now.finished = counts.finished;
@@ -54,25 +75,48 @@ Meter::Reading Meter::read() const {
   return now;
 }
 
-double Meter::seconds_between(const Reading& from, const Reading& to) const {
-  return to.work.empty() ? 0 : static_cast<double>(to.cycles - from.cycles) / to.work[0].cycles_per_second;
+// An lcore's work is that of a core of one end, or of both.
+void Meter::read_work(Reading& now) const {
+  if (ends_.client != nullptr)
+    for (uint32_t core = 0; core < ends_.client->cores(); ++core) {
+      Endpoint::Load load = ends_.client->load(core);
+      now.work.push_back({ends_.client->cpu(core), load.useful_cycles, ends_.loads[core]->tally().requests});
+      now.longest_turn = std::max(now.longest_turn, load.longest_turn);
+    }
+  if (ends_.server == nullptr) return;
+  bool shared = ends_.client != nullptr && !plan_.apart;
+  for (uint32_t core = 0; core < ends_.server->cores(); ++core) {
+    Endpoint::Load load = ends_.server->load(core);
+    if (shared)
+      now.work[core].useful_cycles += load.useful_cycles;
+    else
+      now.work.push_back({ends_.server->cpu(core), load.useful_cycles, ends_.servers[core]->counts().requests});
+    now.longest_turn = std::max(now.longest_turn, load.longest_turn);
+  }
 }
 
-// The two ends of a pair may share a core.
-std::vector<double> Meter::useful(const Reading& from, const Reading& to) const {
-  std::vector<double> out;
-  for (size_t i = 0; i < to.work.size(); ++i) {
-    auto cycles = static_cast<double>(to.work[i].useful_cycles - from.work[i].useful_cycles);
-    if (i > 0 && plan_.cores == 1)
-      out[0] += cycles;
-    else
-      out.push_back(cycles);
-  }
-  return out;
+double Meter::seconds_between(const Reading& from, const Reading& to) const {
+  return static_cast<double>(to.cycles - from.cycles) / cycles_per_second_;
+}
+
+Histogram Meter::all_latencies() const {
+  Histogram sum;
+  for (const Load* load : ends_.loads) sum.merge(load->latency());
+  return sum;
+}
+
+Histogram Meter::all_connect_latencies() const {
+  Histogram sum;
+  for (const Load* load : ends_.loads) sum.merge(load->connect_latency());
+  return sum;
 }
 
 void Meter::begin(uint64_t cycles) {
-  before_ = {};
+  if (plan_.warmup.ns != 0) {
+    warmup_ = all_latencies();
+    connect_warmup_ = all_connect_latencies();
+  }
+  before_ = all_latencies();
   first_ = read();
   first_.cycles = cycles;  // the load's own begin: this thread may have lost its CPU since
   last_ = first_;
@@ -89,20 +133,23 @@ const Row& Meter::second() {
                                                                          : rate(last_.opened, now.opened);
   row.bytes_sent_per_second = rate(last_.bytes_sent, now.bytes_sent);
   row.bytes_received_per_second = rate(last_.bytes_received, now.bytes_received);
-  if (ends_.load != nullptr) {
-    Histogram between;
-    between.set_difference(ends_.load->latency(), before_);
-    before_ = ends_.load->latency();
+  if (ends_.has_load()) {
+    Histogram between, all = all_latencies();
+    between.set_difference(all, before_);
+    before_ = std::move(all);
     row.samples = between.count();
     row.p50 = us(between.percentile(50));
     row.p99 = us(between.percentile(99));
     row.max = us(between.max());
-    Load::States states = ends_.load->states();
-    row.connecting = states.connecting;
-    row.open = states.open;
-    row.closing = states.closing;
+    for (const Load* load : ends_.loads) {
+      Load::States states = load->states();
+      row.connecting += states.connecting;
+      row.open += states.open;
+      row.closing += states.closing;
+    }
     row.time_wait = ends_.client->gauges().time_wait;
-    if (ends_.server != nullptr && plan_.cores == 1) row.time_wait += ends_.server->gauges().time_wait;
+    bool may_ask = !plan_.apart || plan_.cores() > 1;  // of a single core only its own thread may
+    if (ends_.server != nullptr && may_ask) row.time_wait += ends_.server->gauges().time_wait;
   } else {
     Endpoint::Gauges gauges = ends_.server->gauges();
     row.connecting = gauges.half_open;
@@ -112,9 +159,10 @@ const Row& Meter::second() {
   row.errors = now.all_errors() - last_.all_errors();
   row.retransmitted = now.retransmitted - last_.retransmitted;
   row.port_wait = now.port_wait - last_.port_wait;
-  for (double cycles : useful(last_, now))
-    row.useful_percent.push_back(
-        std::min(100.0, 100 * cycles / static_cast<double>(now.cycles - last_.cycles)));
+  for (size_t i = 0; i < now.work.size(); ++i) {
+    auto cycles = static_cast<double>(now.work[i].useful_cycles - last_.work[i].useful_cycles);
+    row.useful_percent.push_back(std::min(100.0, 100 * cycles / static_cast<double>(now.cycles - last_.cycles)));
+  }
   last_ = std::move(now);
   series_.push_back(std::move(row));
   return series_.back();
@@ -123,11 +171,12 @@ const Row& Meter::second() {
 void Meter::end() {
   end_ = read();
   if (!has_begun()) first_ = end_;
-  if (ends_.load == nullptr) return;
-  latency_ = ends_.load->latency();
-  connect_latency_ = ends_.load->connect_latency();
-  not_sent_ = ends_.load->not_sent(end_.cycles);
-  unanswered_ = ends_.load->unanswered();
+  latency_.set_difference(all_latencies(), warmup_);
+  connect_latency_.set_difference(all_connect_latencies(), connect_warmup_);
+  for (const Load* load : ends_.loads) {
+    not_sent_ += load->not_sent(end_.cycles);
+    unanswered_ += load->unanswered();
+  }
 }
 
 Errors Meter::errors() const {
@@ -137,23 +186,51 @@ Errors Meter::errors() const {
 std::vector<Core> Meter::cores() const {
   std::vector<Core> out;
   double total = std::max(static_cast<double>(end_.cycles - first_.cycles), 1.0);
-  for (double cycles : useful(first_, end_)) {
-    uint32_t number = out.empty() ? plan_.config.lcore : plan_.server_lcore;
-    out.push_back({number, requests() == 0 ? 0 : cycles / static_cast<double>(requests()),
+  for (size_t i = 0; i < end_.work.size(); ++i) {
+    auto cycles = static_cast<double>(end_.work[i].useful_cycles - first_.work[i].useful_cycles);
+    uint64_t done = end_.work[i].requests - first_.work[i].requests;
+    out.push_back({end_.work[i].cpu, done == 0 ? 0 : cycles / static_cast<double>(done),
                    std::min(100.0, 100 * cycles / total)});
   }
   return out;
 }
 
 double Meter::cpu_percent() const {
-  double time = seconds() * (plan_.program == Program::pair ? plan_.cores : 1);
+  uint32_t cpus = std::max(std::thread::hardware_concurrency(), 1u);
+  double time = seconds() * (plan_.program == Program::pair ? std::min(plan_.threads(), cpus) : 1);
   return time > 0 ? std::min(100.0, 100 * (end_.cpu_seconds - first_.cpu_seconds) / time) : 100;
 }
 
 Duration Meter::longest_turn() const {
-  Duration longest;
-  for (const Endpoint::Load& work : end_.work) longest = std::max(longest, work.longest_turn);
-  return longest;
+  return end_.longest_turn;
+}
+
+uint64_t Meter::most_late_ns() const {
+  uint64_t most = 0;
+  for (const Load* load : ends_.loads) most = std::max(most, load->most_late_ns());
+  return most;
+}
+
+static const HttpResponses* http_of(const Load* load) {
+  auto* exchange = dynamic_cast<const Exchange*>(load);
+  return exchange == nullptr ? nullptr : exchange->http();
+}
+
+bool Meter::has_http() const {
+  return ends_.has_load() && http_of(ends_.loads[0]) != nullptr;
+}
+
+std::map<unsigned, uint64_t> Meter::http_statuses() const {
+  std::map<unsigned, uint64_t> sum;
+  for (const Load* load : ends_.loads)
+    for (auto [status, count] : http_of(load)->statuses()) sum[status] += count;
+  return sum;
+}
+
+std::string Meter::http_error() const {
+  for (const Load* load : ends_.loads)
+    if (!http_of(load)->why().empty()) return http_of(load)->why();
+  return "";
 }
 
 }  // namespace millrace::load

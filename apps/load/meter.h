@@ -6,6 +6,7 @@
 #include <millrace/millrace.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,18 @@
 
 namespace millrace::load {
 
-// Both are there in a pair, else one. The pointers stay the owner's.
+// Both are there in a pair, else one. Loads and servers by core. The pointers stay the owner's.
 struct Ends {
   const Endpoint* client = nullptr;
   const Endpoint* server = nullptr;
-  const Load* load = nullptr;
-  const Server* served = nullptr;
+  std::vector<Load*> loads{};
+  std::vector<Server*> servers{};
+
+  bool has_load() const { return !loads.empty(); }
+  // What all cores have counted so far. Any thread.
+  Tally tally() const;
+  Server::Counts served() const;
+  uint64_t connected() const;
 };
 
 struct Row {
@@ -45,10 +52,10 @@ class Meter {
  public:
   Meter(const Plan& plan, Ends ends);
 
-  // On the client's thread, or the server's where there is no client.
+  // On the thread of the client's first core, or the server's where there is no client.
   void begin(uint64_t cycles);  // now
   const Row& second();  // ends a second
-  void end();
+  void end();  // when no core has turns any more
 
   const Plan& plan() const { return plan_; }
   const Ends& ends() const { return ends_; }
@@ -73,6 +80,10 @@ class Meter {
   std::vector<Core> cores() const;
   double cpu_percent() const;  // how much of its CPUs this process has had
   Duration longest_turn() const;
+  uint64_t most_late_ns() const;
+  std::map<unsigned, uint64_t> http_statuses() const;
+  std::string http_error() const;  // the first
+  bool has_http() const;
   bool has_begun() const { return first_.cycles != 0; }
 
  private:
@@ -82,18 +93,27 @@ class Meter {
     uint64_t requests = 0, opened = 0, finished = 0, bytes_sent = 0, bytes_received = 0, port_wait = 0;
     uint64_t retransmitted = 0;
     Errors errors;
-    uint64_t failures = 0;             // connections that ended badly for the server
-    std::vector<Endpoint::Load> work;  // by endpoint
+    uint64_t failures = 0;  // connections that ended badly for the server
+    struct Work {
+      uint32_t cpu;
+      uint64_t useful_cycles, requests;
+    };
+    std::vector<Work> work;  // by lcore
+    Duration longest_turn;
     uint64_t all_errors() const { return errors.sum() + failures; }
   };
   Reading read() const;
+  void read_work(Reading& now) const;
   double seconds_between(const Reading& from, const Reading& to) const;
-  std::vector<double> useful(const Reading& from, const Reading& to) const;  // cycles, by core
+  Histogram all_latencies() const;
+  Histogram all_connect_latencies() const;
 
   const Plan& plan_;
   const Ends ends_;
   Reading first_, last_, end_;
+  const double cycles_per_second_;
   Histogram before_;  // all latencies until the last row
+  Histogram warmup_, connect_warmup_;  // and until the begin
   Histogram latency_, connect_latency_;
   std::vector<Row> series_;
   uint64_t not_sent_ = 0, unanswered_ = 0;

@@ -70,10 +70,10 @@ struct Plan {
   std::vector<std::string> to;
   std::vector<Target> targets;
   // pair
-  uint32_t cores = 1;
+  bool apart = false;  // the server has lcores of its own
   uint32_t client_addresses = 16;
   uint32_t server_ports = 4;
-  uint32_t server_lcore = 0;  // with two cores
+  uint32_t server_lcore = 0;  // then its first
   // output
   std::string json, hgrm, html;
 
@@ -92,12 +92,20 @@ struct Plan {
   }
   uint64_t port_pools() const { return uint64_t{local_addresses()} * targets.size(); }
   uint64_t local_ports() const { return port_pools() * ports_per_pool(); }
+  uint32_t cores() const { return config.cores; }  // of each end
+  // What one core has of so many, at most.
+  uint64_t share(uint64_t whole) const { return (whole + cores() - 1) / cores(); }
+  // Threads that run cores of this process.
+  uint32_t threads() const { return apart ? 2 * cores() : cores(); }
   uint32_t ports_per_pool() const { return config.last_port - config.first_port + 1u; }
 };
 
 // Reads the words after the name of the program, and the file that they name. Prints help and exits with 0,
 // or says in one line what is wrong and exits with 2.
 Plan make_plan(Program program, int argc, char** argv);
+
+// What one core has of a plan: its part of the connections, the requests and the rate.
+Plan core_plan(const Plan& plan, uint32_t core);
 
 // The endpoints that a plan takes, of the size that it asks for.
 Config client_config(const Plan& plan);

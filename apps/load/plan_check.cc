@@ -20,14 +20,18 @@ static void demand(bool holds, const std::string& otherwise, const char* key) {
   if (!holds) throw ConfigError(otherwise, key);
 }
 
-// The CPU after `lcore` that this process may use.
-static uint32_t next_cpu(uint32_t lcore) {
+// The `count`th CPU after `lcore` of those that this process may use.
+static uint32_t cpu_after(uint32_t lcore, uint32_t count) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   sched_getaffinity(0, sizeof allowed, &allowed);
-  for (uint32_t step = 1; step < CPU_SETSIZE; ++step)
-    if (uint32_t cpu = (lcore + step) % CPU_SETSIZE; cpu != lcore && CPU_ISSET(cpu, &allowed)) return cpu;
-  throw ConfigError("only one CPU is here for this process", "load.cores");
+  uint32_t cpu = lcore;
+  for (uint32_t step = 0; step < CPU_SETSIZE && count > 0; ++step) {
+    cpu = (cpu + 1) % CPU_SETSIZE;
+    if (CPU_ISSET(cpu, &allowed)) --count;
+    if (step == CPU_SETSIZE - 1) step = 0;  // around, if there are fewer
+  }
+  return cpu;
 }
 
 // "http://10.9.0.1:8080/bytes/64" -> a target and "/bytes/64".
@@ -117,6 +121,9 @@ static void complete_client(Plan& plan, const Settings& settings) {
   if (plan.workload == Workload::http) complete_http(plan, settings);
   if (plan.requests == 0 && plan.duration.ns == 0) plan.duration = seconds(5);
   complete_targets(plan);
+  demand(plan.connections >= plan.cores(), "fewer connections than cores: some would have nothing to do",
+         "load.connections");
+  demand(plan.requests == 0 || plan.requests >= plan.cores(), "fewer requests than cores", "load.requests");
   // Kept connections are there at one time, each with a port of its own.
   demand(plan.closes_each() || plan.connections <= plan.local_ports(),
          std::to_string(plan.local_ports()) + " local ports are all: more addresses, or more targets",
@@ -139,7 +146,7 @@ static void complete_pair(Plan& plan) {
     default: server.protocol = Protocol::request;
   }
   for (const Target& target : plan.targets) server.ports.push_back(target.port);
-  if (plan.cores == 2) plan.server_lcore = next_cpu(plan.config.lcore);
+  plan.server_lcore = plan.apart ? cpu_after(plan.config.lcore, plan.cores()) : plan.config.lcore;
 }
 
 static void complete_server(Plan& plan) {

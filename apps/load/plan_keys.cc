@@ -110,8 +110,8 @@ static void add_output(Settings& s, Plan& p) {
          "a file's name");
   s.text("html", flag(of_all, "--html"), p.html, "write a page with plots, readable without a network",
          "a file's name");
-  s.number("cores", flag(of_pair, "--cores"), p.cores, 1, 2,
-           "pair: 1: both ends in turn on one CPU; 2: a CPU each");
+  s.boolean("apart", flag(of_pair, "--apart"), p.apart,
+            "pair: the server on lcores of its own; else each lcore runs a core of both ends in turn");
   s.number("client_addresses", flag(of_pair, "--client-addresses"), p.client_addresses, 1, 1024,
            "pair: the client's IP addresses");
   s.number("server_ports", flag(of_pair, "--server-ports"), p.server_ports, 1, 64,

@@ -15,7 +15,7 @@ std::string short_number(double value);
 // The line of a second: on a terminal it takes the place of the last one.
 void print_progress(const Plan& plan, const Row& row);
 void end_progress();  // before anything else is printed
-void print_connecting(const Plan& plan, const Load& load);
+void print_connecting(const Plan& plan, const Ends& ends);
 void print_summary(const Meter& meter, const std::string& why);
 
 // All of it as JSON: what --json writes and --html shows.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The server that is loaded. What each protocol does with a connection's text is told by who derives; here it
+// The server that is loaded: one core of it. What each protocol does with a connection's text is told by who derives; here it
 // listens, counts, and stalls if it was asked to.
 #pragma once
 
@@ -39,6 +39,15 @@ class Server {
     uint64_t bytes_received = 0;
     uint64_t protocol_errors = 0;  // text that should not have come
     uint64_t failures = 0;         // connections that did not end as they should
+    void add(const Counts& other) {
+      requests += other.requests;
+      opened += other.opened;
+      finished += other.finished;
+      bytes_sent += other.bytes_sent;
+      bytes_received += other.bytes_received;
+      protocol_errors += other.protocol_errors;
+      failures += other.failures;
+    }
   };
   Counts counts() const;
 

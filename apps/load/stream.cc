@@ -19,6 +19,7 @@ Stream::Stream(const Plan& plan, double cycles_per_second)
       arrived_(plan.connections) {}
 
 void Stream::operator()(Channel& channel) {
+  obey();
   for (Event& event : channel.events()) {
     if (event.kind != Event::received) {
       other(channel, event);

@@ -52,10 +52,11 @@ void end_progress() {
   line_open = false;
 }
 
-void print_connecting(const Plan& plan, const Load& load) {
+void print_connecting(const Plan& plan, const Ends& ends) {
   begin_line();
+  Tally tally = ends.tally();
   std::printf("connecting: %" PRIu64 " of %u, %" PRIu64 " errors, %" PRIu64 " waits for a port",
-              load.connected(), plan.connections, load.tally().errors.sum(), load.tally().port_wait);
+              ends.connected(), plan.connections, tally.errors.sum(), tally.port_wait);
   end_line();
 }
 
@@ -115,7 +116,7 @@ static void print_work(const Meter& meter) {
 static void print_pace(const Meter& meter) {
   const Plan& plan = meter.plan();
   if (!plan.has_client() || !plan.is_open_loop()) return;
-  double late = static_cast<double>(meter.ends().load->most_late_ns()) / 1e6;
+  double late = static_cast<double>(meter.most_late_ns()) / 1e6;
   std::printf("open loop %s%s asked for; the latest began %.3f ms after its time", plan.pace.text().c_str(),
               plan.pace.over.ns == 0 ? "/s" : "", late);
   if (meter.unanswered() != 0) std::printf("; %" PRIu64 " had no answer yet at the end", meter.unanswered());
@@ -139,12 +140,23 @@ static void print_errors(const Meter& meter) {
     std::printf(", %" PRIu64 " ended badly for the server", meter.server_failures());
   std::printf("; %" PRIu64 " retransmissions, %" PRIu64 " waits for a port\n", meter.retransmitted(),
               meter.port_wait());
-  auto* exchange = dynamic_cast<const Exchange*>(meter.ends().load);
-  if (exchange == nullptr || exchange->http() == nullptr) return;
+  if (!meter.has_http()) return;
   std::printf("http     ");
-  for (auto [status, count] : exchange->http()->statuses()) std::printf(" %u: %" PRIu64, status, count);
-  if (!exchange->http()->why().empty()) std::printf(" (first error: %s)", exchange->http()->why().c_str());
+  for (auto [status, count] : meter.http_statuses()) std::printf(" %u: %" PRIu64, status, count);
+  if (std::string why = meter.http_error(); !why.empty()) std::printf(" (first error: %s)", why.c_str());
   std::printf("\n");
+}
+
+// Several cores: what each end has handed from one to another, of all the frames that have come to it.
+static void print_crossings(const Meter& meter) {
+  for (auto [end, what] : {std::pair(meter.ends().client, "client"), std::pair(meter.ends().server, "server")}) {
+    if (end == nullptr || end->cores() == 1) continue;
+    Counters counters = end->counters();
+    std::printf("steering  %s: %" PRIu64 " of %" PRIu64 " frames handed to their cores", what,
+                counters[Count::frames_handed_over], counters[Count::frames_received]);
+    if (uint64_t dropped = counters[Count::drop_handover]; dropped != 0) std::printf(", %" PRIu64 " dropped", dropped);
+    std::printf("\n");
+  }
 }
 
 void print_summary(const Meter& meter, const std::string& why) {
@@ -153,6 +165,7 @@ void print_summary(const Meter& meter, const std::string& why) {
   print_latencies("latency", meter.latency());
   if (meter.plan().closes_each()) print_latencies("connect", meter.connect_latency());
   print_pace(meter);
+  print_crossings(meter);
   for (const Core& core : meter.cores()) {
     std::printf("core %-4u ", core.number);
     if (core.cycles_per_request > 0) std::printf("%.0f cycles a request, ", core.cycles_per_request);

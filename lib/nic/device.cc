@@ -3,6 +3,7 @@
 #include "nic/device.h"
 
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -24,6 +25,10 @@ std::string driver_prefix(const std::string& device) {
   std::string name = base_name(device);
   size_t end = name.find_last_not_of("0123456789");
   return end == std::string::npos ? name : name.substr(0, end + 1);
+}
+
+uint32_t most_queues(const std::string& driver) {
+  return driver == "net_tap" || driver == "net_tun" ? RTE_MP_MAX_FD_NUM / 2 : UINT16_MAX;
 }
 
 static ConfigError no_pci_device(const std::string& pci) {
@@ -98,8 +103,9 @@ uint16_t create_device(const std::string& device) {
   throw pci.empty() ? vdev_trouble(device, error == 0 ? -ENODEV : error) : pci_trouble(pci);
 }
 
-uint16_t create_ring_device(const std::string& name, rte_ring* rx, rte_ring* tx) {
-  int id = rte_eth_from_rings(name.c_str(), &rx, 1, &tx, 1, 0);
+uint16_t create_ring_device(const std::string& name, std::span<rte_ring* const> rx, std::span<rte_ring* const> tx) {
+  int id = rte_eth_from_rings(name.c_str(), rx.data(), static_cast<unsigned>(rx.size()), tx.data(),
+                              static_cast<unsigned>(tx.size()), 0);
   if (id < 0) throw ConfigError("net_ring makes no port (" + std::string(rte_strerror(rte_errno)) + ")");
   return static_cast<uint16_t>(id);
 }

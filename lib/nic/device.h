@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 struct rte_ring;
@@ -14,7 +15,7 @@ void check_device(const std::string& device);
 
 // Both throw ConfigError, with what mends it.
 uint16_t create_device(const std::string& device);
-uint16_t create_ring_device(const std::string& name, rte_ring* rx, rte_ring* tx);
+uint16_t create_ring_device(const std::string& name, std::span<rte_ring* const> rx, std::span<rte_ring* const> tx);
 
 // Stops, closes and removes; buffers that the driver holds go back to their pools.
 void remove_device(uint16_t id);
@@ -29,6 +30,10 @@ class QuietLog {
  private:
   uint32_t level_;
 };
+
+// Queues that a driver says it has and must not be given: net_tap writes two descriptors for each to an array of
+// RTE_MP_MAX_FD_NUM on its stack.
+uint32_t most_queues(const std::string& driver);
 
 // "net_tap" of "net_tap0,iface=mr0".
 std::string driver_prefix(const std::string& device);

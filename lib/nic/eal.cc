@@ -105,6 +105,27 @@ void start_eal(const EalNeeds& needs) {
   started = true;
 }
 
+std::vector<uint32_t> lcore_cpus(const std::vector<std::string>& options, uint32_t first, uint32_t count) {
+  bool named = false;
+  for (const std::string& option : options)
+    named |= starts_with(option, "-l") || starts_with(option, "-c") || starts_with(option, "--lcores");
+  std::vector<uint32_t> cpus;
+  auto add = [&](unsigned lcore) {
+    rte_cpuset_t set = rte_lcore_cpuset(lcore);
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &set)) return cpus.push_back(cpu);
+  };
+  if (named) {
+    add(rte_get_main_lcore());
+    unsigned lcore = 0;
+    RTE_LCORE_FOREACH_WORKER(lcore) add(lcore);
+  }
+  if (cpus.empty()) return choose_cpus(first, count);
+  for (size_t given = cpus.size(); cpus.size() < count;) cpus.push_back(cpus[cpus.size() - given]);
+  cpus.resize(count);
+  return cpus;
+}
+
 bool small_pages() {
   return rte_eal_has_hugepages() == 0;
 }

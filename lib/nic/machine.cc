@@ -41,6 +41,73 @@ bool cpu_exists(uint32_t cpu) {
   return cpu < CPU_SETSIZE && (CPU_ISSET(cpu, &allowed) || cpu < cpu_count());
 }
 
+const std::vector<uint32_t>& allowed_cpus() {
+  static const std::vector<uint32_t> cpus = [] {
+    std::vector<uint32_t> out;
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+      for (uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &allowed)) out.push_back(cpu);
+    if (out.empty()) out.push_back(0);
+    return out;
+  }();
+  return cpus;
+}
+
+std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count) {
+  const std::vector<uint32_t>& cpus = allowed_cpus();
+  size_t at = 0;
+  while (at < cpus.size() && cpus[at] < first) ++at;
+  std::vector<uint32_t> out;
+  // One that was asked for and is not among them may be tried all the same; 0 is what nobody asked for.
+  if (first != 0 && (at == cpus.size() || cpus[at] != first)) out.push_back(first);
+  for (; out.size() < count; ++at) out.push_back(cpus[at % cpus.size()]);
+  return out;
+}
+
+// "50000 100000" of a cpu.max, or the two files of the first version. 0: no limit.
+static double quota_in(const fs::path& group) {
+  std::string quota, period;
+  std::ifstream(group / "cpu.max") >> quota >> period;
+  if (quota.empty()) {
+    std::ifstream(group / "cpu.cfs_quota_us") >> quota;
+    std::ifstream(group / "cpu.cfs_period_us") >> period;
+  }
+  double granted = std::atof(quota.c_str()), of = std::atof(period.c_str());
+  return granted > 0 && of > 0 ? granted / of : 0;
+}
+
+// Each group up to the root may have one; the least counts.
+double cpu_quota(const std::string& own_groups, const std::string& root) {
+  double least = 0;
+  std::ifstream groups(own_groups);
+  for (std::string line; std::getline(groups, line);) {  // "0::/a/b", or "4:cpu,cpuacct:/a/b"
+    size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    std::string controllers = line.substr(first + 1, second - first - 1);
+    bool has_cpu = controllers.empty() || ("," + controllers + ",").find(",cpu,") != std::string::npos;
+    if (!has_cpu) continue;
+    fs::path base = controllers.empty() ? fs::path(root) : fs::path(root) / "cpu";
+    for (fs::path group = fs::path(line.substr(second + 1)).relative_path();; group = group.parent_path()) {
+      double quota = quota_in(base / group);
+      if (quota > 0 && (least == 0 || quota < least)) least = quota;
+      if (group.empty()) break;
+    }
+  }
+  return least;
+}
+
+std::string quota_warning(uint32_t cores) {
+  double quota = cpu_quota();
+  if (quota == 0 || quota >= cores) return "";
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "  WARNING: a control group grants %.2f CPUs' time: %u busy %s stopped again and again; "
+                "raise its cpu.max\n",
+                quota, cores, cores == 1 ? "core is" : "cores are");
+  return text;
+}
+
 int numa_node_of_cpu(uint32_t cpu) {
   std::error_code ignored;
   std::string base = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/node";

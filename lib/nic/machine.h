@@ -6,12 +6,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace millrace::nic {
 
 size_t free_huge_bytes();  // huge pages of all sizes that nobody has reserved
 bool cpu_exists(uint32_t cpu);
 uint32_t cpu_count();
+// The CPUs that this process may use, as they were when first asked for: a thread that has become an lcore has one.
+const std::vector<uint32_t>& allowed_cpus();
+// CPUs for `count` lcores: `first` (if it may be used), then those that follow, and around. More lcores than CPUs: they
+// take turns.
+std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count);
+// How many CPUs' time the control groups of this process grant; 0: there is no limit. The arguments are for tests.
+double cpu_quota(const std::string& own_groups = "/proc/self/cgroup", const std::string& root = "/sys/fs/cgroup");
+// A line for the banner if so many busy cores would be stopped again and again; else nothing.
+std::string quota_warning(uint32_t cores);
 int numa_node_of_cpu(uint32_t cpu);  // -1: the machine has one node, or does not say
 bool may_administer_network();       // CAP_NET_ADMIN
 bool may_open_raw_sockets();         // CAP_NET_RAW

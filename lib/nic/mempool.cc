@@ -49,23 +49,24 @@ static int populate_own(rte_mempool* pool) {
 }
 
 // Null: `error` says why.
-static rte_mempool* make_pool(uint32_t buffers, int numa_node, bool own_memory, int& error) {
+static rte_mempool* make_pool(const PoolShape& wanted, int& error) {
   static std::atomic<unsigned> number{0};
   std::string name = "millrace_" + std::to_string(number++);
   // With virtual addresses for IO a buffer may cross a page. Without this flag one that would is moved to the
   // next: with small pages that is each, and a pool takes 4 KB a buffer.
   unsigned flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
   rte_mempool* pool =
-      rte_mempool_create_empty(name.c_str(), buffers, sizeof(rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
-                               cache_size(buffers), sizeof(rte_pktmbuf_pool_private), numa_node, flags);
+      rte_mempool_create_empty(name.c_str(), wanted.buffers, sizeof(rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
+                               wanted.cache, sizeof(rte_pktmbuf_pool_private), wanted.numa_node, flags);
   error = rte_errno;
   if (pool == nullptr) return nullptr;
   rte_pktmbuf_pool_private shape{};
   shape.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE;
   rte_pktmbuf_pool_init(pool, &shape);
-  int got = rte_mempool_set_ops_byname(pool, "ring_mp_mc", nullptr);
-  if (got == 0) got = own_memory ? populate_own(pool) : rte_mempool_populate_default(pool);
-  if (got < static_cast<int>(buffers)) {
+  // With ring_mp_mc whoever comes next waits, spinning, until one that has begun before it is through.
+  int got = rte_mempool_set_ops_byname(pool, wanted.shares_cpu ? "ring_mt_rts" : "ring_mp_mc", nullptr);
+  if (got == 0) got = wanted.own_memory ? populate_own(pool) : rte_mempool_populate_default(pool);
+  if (got < static_cast<int>(wanted.buffers)) {
     error = got < 0 ? -got : ENOMEM;
     rte_mempool_free(pool);
     return nullptr;
@@ -74,13 +75,12 @@ static rte_mempool* make_pool(uint32_t buffers, int numa_node, bool own_memory, 
   return pool;
 }
 
-PacketPool::PacketPool(const char* purpose, uint32_t buffers, int numa_node, bool own_memory)
-    : purpose_(purpose), buffers_(buffers) {
+PacketPool::PacketPool(const char* purpose, const PoolShape& shape) : purpose_(purpose), buffers_(shape.buffers) {
   int error = 0;
-  pool_ = make_pool(buffers, numa_node, own_memory, error);
+  pool_ = make_pool(shape, error);
   if (pool_ != nullptr) return;
-  std::string need = std::to_string((buffers * buffer_bytes >> 20) + 1);
-  throw ConfigError("no memory for " + std::to_string(buffers) + " packet buffers (" + purpose + ", " + need +
+  std::string need = std::to_string((buffers_ * buffer_bytes >> 20) + 1);
+  throw ConfigError("no memory for " + std::to_string(buffers_) + " packet buffers (" + purpose + ", " + need +
                     " MB: " + rte_strerror(error) +
                     "): ask for fewer with --packet-buffers, reserve more huge " +
                     "pages, or give EAL more memory with -m");

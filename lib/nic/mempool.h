@@ -25,18 +25,31 @@ inline constexpr uint32_t buffer_headroom = 128;  // before them
 // Memory that one buffer takes, its heads included.
 inline constexpr size_t buffer_bytes = 2432;
 
-// Buffers that one lcore may have in its cache of one pool.
+// Buffers that one lcore may have in its cache of one pool. A cache grows to one and a half times of it.
 constexpr uint32_t cache_size(uint32_t buffers) {
   uint32_t size = buffers / 32;
   return size > 512 ? 512 : size;
 }
+// Of several cores each may have a cache of any core's pool: the more, the smaller.
+constexpr uint32_t shared_cache_size(uint32_t cores) {
+  uint32_t size = 1024 / cores;
+  return size > 128 ? 128 : size < 16 ? 16 : size;
+}
+
+struct PoolShape {
+  uint32_t buffers;
+  uint32_t cache;        // buffers of one lcore
+  int numa_node;
+  bool own_memory;       // this process's anonymous memory, advised to be huge pages, instead of EAL's; not for devices
+                         // that share memory or do DMA
+  bool shares_cpu;       // lcores take turns on a CPU: one that is stopped within the pool's ring must not stop the others
+};
 
 class PacketPool {
  public:
   PacketPool() = default;
-  // Throws ConfigError when memory is short, saying how much. `own_memory`: from this process's anonymous
-  // memory, advised to be huge pages, instead of EAL's; not for devices that share memory or do DMA.
-  PacketPool(const char* purpose, uint32_t buffers, int numa_node, bool own_memory);
+  // Throws ConfigError when memory is short, saying how much.
+  PacketPool(const char* purpose, const PoolShape& shape);
   PacketPool(PacketPool&& other) noexcept { *this = static_cast<PacketPool&&>(other); }
   PacketPool& operator=(PacketPool&& other) noexcept;
   ~PacketPool();

@@ -18,6 +18,8 @@
 #include "nic/device.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
+#include "nic/port_setup.h"
+#include "nic/rss.h"
 #include "nic/tx.h"
 
 namespace millrace::nic {
@@ -26,7 +28,8 @@ static constexpr uint16_t pci_descriptors = 1024;
 static constexpr uint16_t virtual_descriptors = 256;
 
 // Buffers that are underway or at rest outside the core: a full ring, the stock and backlog, and two or three
-// lcores' caches, which grow to one and a half times their size.
+// lcores' caches, which grow to one and a half times their size. What several cores have underway between them, pools
+// have in addition.
 static uint32_t underway(uint32_t buffers) {
   return ring_pair_size + tx_stock + tx_backlog + 3 * cache_size(buffers) * 3 / 2;
 }
@@ -36,13 +39,19 @@ uint32_t held_limit(const Config& config) {
   return buffers - std::max(buffers / 4, underway(buffers));
 }
 
+uint32_t queues_wanted(const Config& config) {
+  return config.queues == 0 ? config.cores : std::min(config.queues, config.cores);
+}
+
 uint32_t least_packet_buffers() {
   return 4096;
 }
 
 // The negotiation: what is wanted, masked by what is there.
 static void choose_offloads(Port& port, const rte_eth_dev_info& info, bool wanted, rte_eth_conf& conf) {
-  conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;  // one pool, one reference
+  // One pool and one reference: so not where a core sends by another one's queue.
+  if (port.queues == port.cores.size())
+    conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   // net_tap's are software, too, and write ffff where RFC 9293 has 0: ours are right and no slower.
   if (!wanted || port.kernel_behind) return;
   conf.rxmode.offloads =
@@ -84,7 +93,9 @@ static void must(int result, const Port& port, const char* what) {
 static void configure(Port& port, const Config& config, const rte_eth_dev_info& info) {
   rte_eth_conf conf{};
   choose_offloads(port, info, config.hardware_checksums, conf);
-  must(rte_eth_dev_configure(port.id, 1, 1, &conf), port, "one queue each way");
+  ask_for_rss(port, config, info, conf);
+  std::string queues = std::to_string(port.queues) + (port.queues == 1 ? " queue" : " queues") + " each way";
+  must(rte_eth_dev_configure(port.id, port.queues, port.queues, &conf), port, queues.c_str());
   uint16_t rx = port.is_virtual ? virtual_descriptors : pci_descriptors;
   uint16_t tx = rx;
   must(rte_eth_dev_adjust_nb_rx_tx_desc(port.id, &rx, &tx), port, "the queue length");
@@ -93,8 +104,10 @@ static void configure(Port& port, const Config& config, const rte_eth_dev_info& 
   rte_eth_txconf txconf = info.default_txconf;
   txconf.offloads = conf.txmode.offloads;
   auto node = static_cast<unsigned>(rte_eth_dev_socket_id(port.id));
-  must(rte_eth_rx_queue_setup(port.id, 0, rx, node, &rxconf, port.rx_pool.get()), port, "the rx queue");
-  must(rte_eth_tx_queue_setup(port.id, 0, tx, node, &txconf), port, "the tx queue");
+  for (uint16_t q = 0; q < port.queues; ++q) {
+    must(rte_eth_rx_queue_setup(port.id, q, rx, node, &rxconf, port.cores[q].rx_pool.get()), port, "the rx queue");
+    must(rte_eth_tx_queue_setup(port.id, q, tx, node, &txconf), port, "the tx queue");
+  }
   int error = rte_eth_dev_set_mtu(port.id, config.mtu);
   std::string wanted = "an MTU of " + std::to_string(config.mtu);
   if (error != -ENOTSUP) must(error, port, wanted.c_str());
@@ -111,43 +124,80 @@ static bool wait_for_link(const Port& port) {
   return false;
 }
 
+// Which CPUs run it, and on which nodes; warnings for what will be slow.
+static std::string describe_cpus(const Port& port) {
+  int node = rte_eth_dev_socket_id(port.id);
+  std::string out = "  NUMA: device " + (node < 0 ? "on any node" : "on node " + std::to_string(node));
+  std::string far;
+  for (size_t i = 0; i < port.cores.size(); ++i) {
+    uint32_t cpu = port.cores[i].cpu;
+    int cpu_node = numa_node_of_cpu(cpu);
+    out += (i == 0 ? ", lcore " : "; ") + std::to_string(cpu) + " on node " + std::to_string(std::max(cpu_node, 0));
+    if (node >= 0 && cpu_node >= 0 && node != cpu_node) far += (far.empty() ? "" : ", ") + std::to_string(cpu);
+  }
+  out += "\n";
+  if (!far.empty())
+    out += "  WARNING: lcore " + far + " sits on another NUMA node than the device: choose --lcore from node " +
+           std::to_string(node) + "\n";
+  size_t cpus = allowed_cpus().size();
+  if (port.cores.size() > cpus)
+    out += "  WARNING: " + std::to_string(port.cores.size()) + " cores take turns on " + std::to_string(cpus) +
+           (cpus == 1 ? " CPU\n" : " CPUs\n");
+  return out + quota_warning(static_cast<uint32_t>(port.cores.size()));
+}
+
 static std::string describe(const Port& port, const Config& config, const rte_eth_dev_info& info,
                             bool link_up) {
   auto where = [](bool hardware) { return hardware ? "hardware" : "software"; };
-  int node = rte_eth_dev_socket_id(port.id), cpu_node = numa_node_of_cpu(config.lcore);
   std::string out = port.name + ": driver " + info.driver_name + ", MAC " + to_string(port.mac) + ", MTU " +
                     std::to_string(config.mtu) + (link_up ? "" : ", LINK DOWN") + "\n";
-  out += "  queues: 1 rx, 1 tx: no steering needed\n";
+  out += "  queues: " + describe_steering(port) + "\n";
   out += std::string("  checksums: rx IPv4 ") + where(port.believed_rx_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) +
          ", rx TCP " + where(port.believed_rx_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) + ", tx IPv4 " +
          where(port.tx_offload.ip) + ", tx TCP " + where(port.tx_offload.l4) + "\n";
-  out += "  NUMA: device " + (node < 0 ? "on any node" : "on node " + std::to_string(node)) + ", lcore " +
-         std::to_string(config.lcore) + " on node " + std::to_string(std::max(cpu_node, 0)) + "\n";
-  if (node >= 0 && cpu_node >= 0 && node != cpu_node)
-    out += "  WARNING: the lcore sits on another NUMA node than the device: choose --lcore from node " +
-           std::to_string(node) + "\n";
-  out += "  buffers: " + std::to_string(port.rx_pool.buffers()) + " rx, " +
-         std::to_string(port.tx_pool.buffers()) + " tx, " + std::to_string(port.app_pool.buffers()) +
-         " of applications; " + (small_pages() ? "no huge pages reserved\n" : "in huge pages\n");
+  out += describe_cpus(port);
+  const CorePort& core = port.cores[0];
+  out += "  buffers: " + std::to_string(core.rx_pool.buffers()) + " rx, " +
+         std::to_string(core.tx_pool.buffers()) + " tx, " + std::to_string(core.app_pool.buffers()) +
+         " of applications" + (port.cores.size() > 1 ? ", for each core; " : "; ") +
+         (small_pages() ? "no huge pages reserved\n" : "in huge pages\n");
   return out;
 }
 
-// `rx_buffers`: for a ring pair few, since what it receives lies in the peer's tx pool.
-static void make_pools(Port& port, const Config& config, uint32_t rx_buffers, bool own_memory) {
-  int node = numa_node_of_cpu(config.lcore);
-  node = rte_eal_has_hugepages() ? std::max(node, 0) : SOCKET_ID_ANY;
-  port.rx_pool = PacketPool("rx", rx_buffers, node, own_memory);
-  port.tx_pool = PacketPool("tx", config.packet_buffers, node, own_memory);
-  port.app_pool = PacketPool("application", config.packet_buffers, node, own_memory);
+uint32_t extra_buffers(uint32_t cores) {
+  return cores == 1 ? 0 : Handover::underway(cores) + 2 * cores * shared_cache_size(cores) * 3 / 2;
 }
 
-static void start(Port& port, const Config& config, bool own_mac) {
+void make_pools(Port& port, const Config& config, const PoolNeeds& needs) {
+  std::vector<uint32_t> cpus = lcore_cpus(config.eal, config.lcore, config.cores);
+  port.shares_cpu = needs.lcores > allowed_cpus().size();
+  port.cores.resize(config.cores);
+  for (uint32_t i = 0; i < config.cores; ++i) {
+    CorePort& core = port.cores[i];
+    core.cpu = cpus[i];
+    int node = rte_eal_has_hugepages() ? std::max(numa_node_of_cpu(core.cpu), 0) : SOCKET_ID_ANY;
+    auto shape = [&](uint32_t buffers) {
+      uint32_t cache = cache_size(buffers);
+      if (needs.extra != 0) cache = std::min(cache, shared_cache_size(needs.lcores));
+      return PoolShape{buffers, cache, node, needs.own_memory, port.shares_cpu};
+    };
+    core.rx_pool = PacketPool("rx", shape(needs.rx_buffers + needs.extra));
+    core.tx_pool = PacketPool("tx", shape(config.packet_buffers + needs.extra));
+    core.app_pool = PacketPool("application", shape(config.packet_buffers));
+  }
+}
+
+void start_port(Port& port, const Config& config, bool own_mac) {
   QuietLog quiet;
   rte_eth_dev_info info{};
   must(rte_eth_dev_info_get(port.id, &info), port, "a description");
   port.is_open = true;
+  uint32_t most = std::min<uint32_t>(info.max_rx_queues, info.max_tx_queues);
+  port.queues = static_cast<uint16_t>(std::min({queues_wanted(config), most, most_queues(info.driver_name)}));
   choose_mac(port, config, own_mac);
   configure(port, config, info);
+  agree_on_owners(port, config, info);
+  if (config.cores > 1) port.handover = std::make_unique<Handover>(config.cores, port.queues);
   rte_ether_addr drivers{};
   rte_eth_macaddr_get(port.id, &drivers);
   // A driver that filters by its own address must let ours in. (net_tap hands over whatever the kernel
@@ -156,105 +206,6 @@ static void start(Port& port, const Config& config, bool own_mac) {
     rte_eth_promiscuous_enable(port.id);
   bool link_up = wait_for_link(port);
   port.banner = describe(port, config, info, link_up);
-}
-
-// Devices whose buffers are touched by this process's CPU alone.
-static bool copies_by_cpu(const std::string& driver) {
-  return driver == "net_tap" || driver == "net_tun" || driver == "net_null" || driver == "net_pcap" ||
-         driver == "net_af_packet";
-}
-
-static size_t pool_bytes(const Config& config) {
-  return size_t{3} * config.packet_buffers * buffer_bytes;
-}
-
-std::shared_ptr<Link> Link::open(const Config& config) {
-  auto link = std::make_shared<Link>();
-  std::string driver = driver_prefix(config.device);
-  if (driver == "net_af_xdp" && config.packet_buffers <= 4096)
-    throw ConfigError("net_af_xdp passes nothing with so few buffers: give more than --packet-buffers 4096");
-  check_device(config.device);
-  start_eal({config.device, config.lcore, pool_bytes(config), config.eal});
-  register_thread();
-  Port& port = link->ports_[0];
-  std::string pci = pci_address(config.device);
-  port.is_virtual = pci.empty();
-  port.kernel_behind = driver == "net_tap" || driver == "net_tun";
-  port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
-  make_pools(port, config, config.packet_buffers, small_pages() && copies_by_cpu(driver));
-  port.id = create_device(config.device);
-  start(port, config, port.kernel_behind);
-  link->present_ = 1;
-  return link;
-}
-
-std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
-  auto link = std::make_shared<Link>();
-  start_eal({"", left.lcore, pool_bytes(left) + pool_bytes(right), left.eal});
-  register_thread();
-  static std::atomic<unsigned> number{0};
-  std::string name = "mr" + std::to_string(getpid()) + "_" + std::to_string(number++);
-  for (int i = 0; i < 2; ++i) {
-    // One lcore at each end; the size is what limits frames on the way (see underway()).
-    link->rings_[i] = rte_ring_create((name + "ab"[i]).c_str(), ring_pair_size, SOCKET_ID_ANY,
-                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
-    if (link->rings_[i] == nullptr)
-      throw ConfigError("no memory for the rings of a pair: give EAL more with -m");
-  }
-  link->sides_ = 2;
-  for (int i = 0; i < 2; ++i) {
-    const Config& config = i == 0 ? left : right;
-    Port& port = link->ports_[i];
-    port.name = "net_ring_" + name + "ab"[i];
-    make_pools(port, config, cache_size(config.packet_buffers) * 2, small_pages());
-    port.id = create_ring_device(name + "ab"[i], link -> rings_[i], link -> rings_[1 - i]);
-    start(port, config, true);
-  }
-  link->present_ = 2;
-  return link;
-}
-
-bool Link::leave() {
-  if (present_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
-  close();
-  return true;
-}
-
-// What the drivers hold goes back to the pools here, so that they can be counted.
-void Link::close() {
-  for (Port& port : ports_) {
-    if (!port.is_open) continue;
-    port.is_open = false;
-    remove_device(port.id);
-  }
-  for (rte_ring*& ring : rings_) {
-    void* mbuf = nullptr;
-    while (ring != nullptr && rte_ring_dequeue(ring, &mbuf) == 0) {
-      PacketRef packet{static_cast<uint8_t*>(mbuf)};
-      release({&packet, 1});
-    }
-    rte_ring_free(ring);
-    ring = nullptr;
-  }
-}
-
-Link::~Link() {
-  close();
-}
-
-bool Link::all_back(std::string& report) const {
-  uint32_t total = 0;
-  std::string missing;
-  for (const Port& port : ports_)
-    for (const PacketPool* pool : {&port.rx_pool, &port.tx_pool, &port.app_pool}) {
-      total += pool->buffers();
-      if (uint32_t n = pool->missing(); n != 0)
-        missing += (missing.empty() ? "" : ", ") + std::to_string(n) + " of the " + pool->purpose() +
-                   " pool of " + port.name;
-    }
-  report = missing.empty() ? "all " + std::to_string(total) + " packet buffers are back"
-                           : "packet buffers missing: " + missing;
-  return missing.empty();
 }
 
 }  // namespace millrace::nic

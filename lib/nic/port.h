@@ -1,24 +1,40 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A device made ready: one rx and one tx queue, offloads negotiated, pools filled. And the Link that owns it:
-// one port, or two that are joined by rings in one process.
+// A device made ready: queues, offloads negotiated, pools filled, flows shared out among cores. And the Link that owns
+// it: one port, or two that are joined by rings in one process.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "millrace/config.h"
+#include "nic/handover.h"
 #include "nic/mempool.h"
 #include "wire/build.h"
 #include "wire/mac.h"
+#include "wire/steering.h"
 
 struct rte_ring;
 
 namespace millrace::nic {
 
 inline constexpr uint16_t largest_mtu = 1500;
-inline constexpr uint32_t ring_pair_size = 1024;  // frames on the way in each direction
+inline constexpr uint32_t ring_pair_size = 1024;  // frames on the way in each direction, by each queue
+inline constexpr uint32_t most_ring_queues = 16;  // of net_ring
+
+// One core's share of a port.
+struct CorePort {
+  uint32_t cpu = 0;
+  PacketPool rx_pool;   // what the driver fills
+  PacketPool tx_pool;   // headers and copied payload; emptied by the wire alone
+  PacketPool app_pool;  // payload that applications allocate; a pool of its own, for held payload must
+                        // never keep an ACK from leaving
+};
+
+// Who brings a frame to its owner.
+enum class SteeringMode : uint8_t { none, hardware, software };
 
 struct Port {
   uint16_t id = 0;
@@ -28,15 +44,23 @@ struct Port {
   wire::Mac mac;               // Millrace's own
   wire::ChecksumOffload tx_offload;
   uint64_t believed_rx_flags = 0;  // checksum flags of an mbuf that count: those asked of the hardware
-  PacketPool rx_pool;              // what the driver fills
-  PacketPool tx_pool;              // headers and copied payload; emptied by the wire alone
-  PacketPool app_pool;  // payload that applications allocate; a pool of its own, for held payload must
-                        // never keep an ACK from leaving
+  std::vector<CorePort> cores;     // one at least
+  bool shares_cpu = false;         // more lcores than CPUs: they take turns
+  uint16_t queues = 1;             // for rx, and as many for tx; not more than cores
+  std::vector<uint8_t> rss_key;
+  SteeringMode steering_mode = SteeringMode::none;  // hardware: the first to know, and checked all the same
+  std::string steering_reason;                      // of software
+  std::unique_ptr<wire::Steering> steering;         // of several cores
+  std::unique_ptr<Handover> handover;               // likewise
+  std::atomic<bool> rss_doubted{false};             // a hash has come that is not what was read back
   std::string name;
   std::string banner;
+
+  bool has_queue(uint32_t core) const { return core < queues; }
+  uint16_t queue_of(uint32_t core) const { return static_cast<uint16_t>(core % queues); }
 };
 
-// How many packet buffers the core may hold, so that the driver (or the peer on the other end of a ring pair,
+// How many packet buffers a core may hold, so that the driver (or the peer on the other end of a ring pair,
 // whose tx pool our received buffers come from) always has enough to go on with. Law 8.
 uint32_t held_limit(const Config& config);
 // The least Config::packet_buffers that works.
@@ -68,7 +92,7 @@ class Link {
   int sides_ = 1;
   std::atomic<int> present_{0};
   Port ports_[2];
-  rte_ring* rings_[2] = {};
+  std::vector<rte_ring*> rings_[2];  // what each side receives from
 };
 
 }  // namespace millrace::nic

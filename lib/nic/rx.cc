@@ -6,6 +6,7 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <bit>
 
 namespace millrace::nic {
 
@@ -32,7 +33,7 @@ static_assert(RTE_MBUF_F_RX_L4_CKSUM_NONE == (RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_
 
 // The path of chains and external buffers. Null: dropped.
 rte_mbuf* Rx::linearise(rte_mbuf* mbuf) {
-  rte_mbuf* copy = mbuf->pkt_len <= buffer_room ? port_->rx_pool.take() : nullptr;
+  rte_mbuf* copy = mbuf->pkt_len <= buffer_room ? port_->cores[core_].rx_pool.take() : nullptr;
   if (copy != nullptr) {
     copy->data_off = buffer_headroom;
     copy->data_len = static_cast<uint16_t>(mbuf->pkt_len);
@@ -49,13 +50,37 @@ rte_mbuf* Rx::linearise(rte_mbuf* mbuf) {
   return copy;
 }
 
+void Rx::init(Port& port, uint32_t core) {
+  port_ = &port;
+  core_ = core;
+  handover_ = port.handover.get();
+}
+
 std::span<const wire::Frame> Rx::poll(uint32_t limit) {
   rte_mbuf* mbufs[limits::rx_burst];
-  uint16_t got =
-      rte_eth_rx_burst(port_->id, 0, mbufs, static_cast<uint16_t>(std::min(limit, limits::rx_burst)));
-  for (uint16_t i = 0; i < got; ++i) rte_prefetch0(mbufs[i]);
-  uint32_t count = 0;
-  for (uint16_t i = 0; i < got; ++i) {
+  limit = std::min(limit, limits::rx_burst);
+  if (handover_ == nullptr) [[likely]] {
+    uint16_t got = rte_eth_rx_burst(port_->id, 0, mbufs, static_cast<uint16_t>(limit));
+    for (uint16_t i = 0; i < got; ++i) rte_prefetch0(mbufs[i]);
+    return {frames_, convert(mbufs, 0, got)};
+  }
+  crossed_ = {};
+  bool polls = port_->has_queue(core_) && may_poll();
+  uint32_t taken = take(mbufs, polls ? (limit + 1) / 2 : limit);
+  uint32_t got = taken;
+  if (polls)
+    got += rte_eth_rx_burst(port_->id, static_cast<uint16_t>(core_), mbufs + taken,
+                            static_cast<uint16_t>(limit - taken));
+  for (uint32_t i = taken; i < got; ++i) rte_prefetch0(mbufs[i]);
+  convert(mbufs, 0, taken);  // all of them: they are in one piece
+  for (; copies_ != 0; copies_ &= copies_ - 1) frames_[std::countr_zero(copies_)].copy = true;
+  return {frames_, steer(taken, convert(mbufs, taken, got))};
+}
+
+// Mbufs [begin, end) -> frames from `begin` on. Returns the end of those.
+uint32_t Rx::convert(rte_mbuf* const* mbufs, uint32_t begin, uint32_t end) {
+  uint32_t count = begin;
+  for (uint32_t i = begin; i < end; ++i) {
     rte_mbuf* mbuf = mbufs[i];
     if (!in_one_piece(mbuf)) [[unlikely]] {
       mbuf = linearise(mbuf);
@@ -69,7 +94,7 @@ std::span<const wire::Frame> Rx::poll(uint32_t limit) {
                         verdict(flags, RTE_MBUF_F_RX_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_BAD),
                         verdict(flags, RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_MBUF_F_RX_L4_CKSUM_BAD)};
   }
-  return {frames_, count};
+  return count;
 }
 
 }  // namespace millrace::nic

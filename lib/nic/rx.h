@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The second stage of a packet's way: rte_mbuf*[32] -> Frame[32].
+// The second stage of a packet's way: rte_mbuf*[32] -> Frame[32]. With several cores frames that are another's leave here
+// (nic/handover), and those that others had come in: each frame is this core's own when the stack sees it.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace millrace::nic {
 
 class Rx {
  public:
-  void init(Port& port) { port_ = &port; }
+  void init(Port& port, uint32_t core = 0);
 
   // At most `limit` frames (and limits::rx_burst). They are the caller's, who gives them to release() once.
   std::span<const wire::Frame> poll(uint32_t limit);
@@ -23,13 +24,43 @@ class Rx {
   uint64_t linearised() const { return linearised_; }
   uint64_t dropped() const { return dropped_; }
 
+  // What has crossed in the last poll().
+  struct Crossed {
+    uint32_t handed_over = 0;
+    uint32_t taken_over = 0;
+    uint32_t dropped = 0;  // the other core does not keep up
+  };
+  const Crossed& crossed() const { return crossed_; }
+
  private:
+  using Crossing = Handover::Crossing;
+  using Cores = uint64_t[wire::Steering::max_cores / 64];  // a bit for each
+
   rte_mbuf* linearise(rte_mbuf* mbuf);
+  uint32_t convert(rte_mbuf* const* mbufs, uint32_t begin, uint32_t end);
+  uint32_t take(rte_mbuf** mbufs, uint32_t limit);
+  bool may_poll();
+  uint32_t steer(uint32_t begin, uint32_t end);
+  uint32_t destination(const wire::Frame& frame);
+  void check_hash(const rte_mbuf* mbuf, uint32_t hash);
+  uint32_t hand_over(uint32_t to, Handover::Handed frame, Cores& touched);
+  void copy_to_others(const wire::Frame& frame, Cores& touched);
+  void publish(const Cores& touched);
 
   Port* port_ = nullptr;
+  uint32_t core_ = 0;
   uint64_t linearised_ = 0;
   uint64_t dropped_ = 0;
   wire::Frame frames_[limits::rx_burst];
+
+  // Several cores.
+  Handover* handover_ = nullptr;
+  Crossed crossed_;
+  uint32_t copies_ = 0;  // of the mbufs that take() brought: a bit for each
+  uint32_t next_source_ = 0;
+  uint32_t waited_ = 0;        // polls since a ring was full
+  uint32_t hashes_checked_ = 0;
+  Cores full_{};               // rings that have no room for a whole burst
 };
 
 }  // namespace millrace::nic

@@ -18,13 +18,27 @@ static constexpr uint32_t ethernet_header = 14;
 static constexpr uint32_t ipv4_header = 20;
 static constexpr uint16_t driver_burst = 64;
 
+void Tx::init(Port& port, uint32_t core) {
+  port_ = &port;
+  pool_ = &port.cores[core].tx_pool;
+  queue_ = port.queue_of(core);
+  if (port.handover == nullptr) return;
+  if (!port.has_queue(core)) {
+    relay_ = &port.handover->relay(core);
+    return;
+  }
+  for (auto other = static_cast<uint32_t>(port.queues); other < port.cores.size(); ++other)
+    if (port.queue_of(other) == queue_) forwarded_.push_back(&port.handover->relay(other));
+}
+
 void Tx::prepare_turn() {
+  if (!forwarded_.empty()) [[unlikely]]
+    forward();
   if (tail_ != head_) flush();
   if (stock_count_ >= tx_stock / 2) return;
   // All or nothing is mempool's way: near the end of the pool a smaller wish is still met.
   for (uint32_t wish = tx_stock - stock_count_; wish > 0; wish /= 2)
-    if (rte_mempool_get_bulk(port_->tx_pool.get(), reinterpret_cast<void**>(stock_ + stock_count_), wish) ==
-        0) {
+    if (rte_mempool_get_bulk(pool_->get(), reinterpret_cast<void**>(stock_ + stock_count_), wish) == 0) {
       stock_count_ += wish;
       return;
     }
@@ -63,7 +77,7 @@ void Tx::build(rte_mbuf* mbuf, const wire::TxSegment& tx, std::span<const Slice>
 // The driver's own check of frames that carry offload flags, asked once per frame. Returns the new end.
 uint32_t Tx::check(uint32_t begin, uint32_t end) {
   while (begin < end) {
-    begin += rte_eth_tx_prepare(port_->id, 0, backlog_ + begin, static_cast<uint16_t>(end - begin));
+    begin += rte_eth_tx_prepare(port_->id, queue_, backlog_ + begin, static_cast<uint16_t>(end - begin));
     if (begin == end) break;
     ++refused_;
     rte_pktmbuf_free(backlog_[begin]);
@@ -95,12 +109,38 @@ void Tx::send(std::span<const wire::TxSegment> segments, std::span<const Slice> 
   flush();
 }
 
+// To the driver, or to the core that has one. Returns how many were taken.
+uint16_t Tx::offer(rte_mbuf** mbufs, uint16_t count) {
+  if (relay_ == nullptr) [[likely]]
+    return rte_eth_tx_burst(port_->id, queue_, mbufs, count);
+  if (relay_->room() < count) relay_->refresh_head();
+  count = static_cast<uint16_t>(std::min<uint32_t>(count, relay_->room()));
+  for (uint16_t i = 0; i < count; ++i) {
+    relay_->next() = reinterpret_cast<Handover::Handed>(mbufs[i]);
+    relay_->advance(1);
+  }
+  relay_->publish();
+  return count;
+}
+
+// What the driver does not take stays in its ring.
+void Tx::forward() {
+  for (Handover::Crossing* ring : forwarded_) {
+    rte_mbuf* burst[driver_burst];
+    auto count = static_cast<uint16_t>(std::min<uint32_t>(ring->available(), driver_burst));
+    if (count == 0) continue;
+    for (uint16_t i = 0; i < count; ++i) burst[i] = reinterpret_cast<rte_mbuf*>(ring->front(i));
+    ring->consume(rte_eth_tx_burst(port_->id, queue_, burst, count));
+    ring->give_back();
+  }
+}
+
 // Never loops on a driver that takes nothing: with both ends of a ring pair on one lcore it would wait for
 // itself.
 bool Tx::flush() {
   while (head_ < tail_) {
     uint16_t offered = static_cast<uint16_t>(std::min<uint32_t>(tail_ - head_, driver_burst));
-    uint16_t taken = rte_eth_tx_burst(port_->id, 0, backlog_ + head_, offered);
+    uint16_t taken = offer(backlog_ + head_, offered);
     head_ += taken;
     if (taken < offered) return false;
   }
@@ -113,7 +153,7 @@ uint32_t Tx::drop_all() {
   for (; head_ < tail_; ++head_) rte_pktmbuf_free(backlog_[head_]);
   head_ = tail_ = 0;
   if (stock_count_ != 0)
-    rte_mempool_put_bulk(port_->tx_pool.get(), reinterpret_cast<void* const*>(stock_), stock_count_);
+    rte_mempool_put_bulk(pool_->get(), reinterpret_cast<void* const*>(stock_), stock_count_);
   stock_count_ = 0;
   return unsent;
 }

@@ -3,6 +3,8 @@
 //
 //   pool --refill--> stock --send--> backlog --flush--> driver
 //
+// A core that has no queue of its own sends by another's: its frames cross by a ring, which that core empties each turn.
+//
 // DPDK does not tell beforehand how much a driver will take. So there is a stock of empty buffers and a
 // bounded backlog of frames, and room() is what surely fits both: nothing that the core emits is ever dropped
 // for shortage.
@@ -10,6 +12,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/limits.h"
 #include "nic/port.h"
@@ -24,7 +27,7 @@ static_assert(tx_stock >= 2 * limits::segments_per_turn && tx_backlog >= tx_stoc
 
 class Tx {
  public:
-  void init(Port& port) { port_ = &port; }
+  void init(Port& port, uint32_t core = 0);
 
   // Once per turn, before anything is received: the driver's leftovers first, then the stock.
   void prepare_turn();
@@ -49,8 +52,14 @@ class Tx {
   void build(rte_mbuf* mbuf, const wire::TxSegment& tx, std::span<const Slice> slices,
              std::span<const wire::SackBlock> sacks);
   uint32_t check(uint32_t begin, uint32_t end);
+  uint16_t offer(rte_mbuf** mbufs, uint16_t count);
+  void forward();
 
   Port* port_ = nullptr;
+  PacketPool* pool_ = nullptr;
+  uint16_t queue_ = 0;
+  Handover::Crossing* relay_ = nullptr;           // towards the core whose queue it is
+  std::vector<Handover::Crossing*> forwarded_;    // from cores that send by this one's queue
   uint32_t stock_count_ = 0;
   uint32_t head_ = 0;  // backlog_[head_, tail_) waits for the driver
   uint32_t tail_ = 0;

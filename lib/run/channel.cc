@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/ensure.h"
 #include "base/limits.h"
@@ -180,6 +181,15 @@ void Channel::submit() {
   requests_.publish();
 }
 
+uint32_t Channel::core() const {
+  return host_of(host_).worker.core();
+}
+
+uint32_t Channel::owner(Ipv4Address local, uint16_t local_port, Ipv4Address remote, uint16_t remote_port) const {
+  const nic::Port& port = std::as_const(host_of(host_).worker).port();
+  return port.steering == nullptr ? 0 : port.steering->owner({local, remote, local_port, remote_port, 4});
+}
+
 Instant Channel::now() const {
   ChannelHost& host = host_of(host_);
   return host.is_inline ? host.worker.now() : host.clock.at(nic::read_cycles());
@@ -229,7 +239,7 @@ bool Channel::send(ConnectionId connection, std::span<const uint8_t> text) {
   std::span<Slice> slices = count > few ? std::span<Slice>(many_slices) : std::span<Slice>(few_slices, count);
   ChannelHost& host = host_of(host_);
   if (!host.is_inline) nic::register_thread();
-  if (!nic::take_slices(host.worker.port().app_pool, slices)) return false;
+  if (!nic::take_slices(host.worker.app_pool(), slices)) return false;
   for (size_t i = 0; i < count; ++i) {
     auto part = text.subspan(i * nic::buffer_room,
                              std::min<size_t>(text.size() - i * nic::buffer_room, nic::buffer_room));
@@ -289,7 +299,7 @@ void Channel::set(ConnectionId connection, Setting setting, uint64_t value) {
 Slice Channel::allocate() {
   ChannelHost& host = host_of(host_);
   if (!host.is_inline) nic::register_thread();
-  return nic::take_slice(host.worker.port().app_pool);
+  return nic::take_slice(host.worker.app_pool());
 }
 
 bool Channel::diagnose(ConnectionId connection) {

@@ -148,10 +148,25 @@ void Settings::add(Config& config) {
   add_port(*this, config);
   add_link(*this, config);
   section("core", "who runs it");
-  number("lcore", "--lcore", config.lcore, 0, 1023, "the CPU that runs the endpoint");
+  number("cores", "--cores", config.cores, 1, 256, "so many, each on an lcore of its own with a share of the flows");
+  number("lcore", "--lcore", config.lcore, 0, 1023,
+         "the CPU that runs the first; the others take the next that this process may use");
+  number("queues", "--queues", config.queues, 0, 256,
+         "of the device each way; 0: one for each core, as far as it has them");
+  auto put_steering = [&config](const std::string& text) {
+    config.hardware_steering = text == "hardware";
+    return text == "hardware" || text == "software";
+  };
+  key({.name = "steering",
+       .flag = "--software-steering",
+       .help = "who brings frames to their cores: the NIC's RSS if it has one, or all here",
+       .expected = "\"hardware\" or \"software\"",
+       .flag_value = "software",
+       .put = put_steering,
+       .show = [&config] { return run::quoted(config.hardware_steering ? "hardware" : "software"); }});
   number("seed", "--seed", config.seed, 0, INT64_MAX,
          "makes ports and sequence numbers repeatable; 0: random");
-  section("pools", "places, all taken at the start");
+  section("pools", "places of each core, all taken at the start");
   number("connections", "--max-connections", config.max_connections, 1, (1 << 24) - 1,
          "connections at a time");
   number("time_wait", "--time-wait-records", config.max_time_wait, 1, 1 << 28,

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An Endpoint: a link, a worker on it, and what stops them. (millrace/endpoint.h)
+// An Endpoint: a link, workers on it, and what stops them. (millrace/endpoint.h)
 #include "millrace/endpoint.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/ensure.h"
 #include "nic/eal.h"
@@ -19,33 +22,38 @@ namespace millrace {
 
 struct Endpoint::Impl {
   Impl(const Config& given, std::shared_ptr<run::Ends> shared, int which)
-      : config(given), ends(std::move(shared)), side(which) {
+      : config(given), ends(std::move(shared)), side(which), cores(given.cores) {
     // The memory is touched on the CPU that will use it; then the thread is given back as it was, since
     // threads that the application makes inherit where it may run.
     nic::Affinity before;
-    before.pin(config.lcore);
-    worker = std::make_unique<run::Worker>(config, ends->link->port(side));
+    nic::Port& port = ends->link->port(side);
+    for (uint32_t i = 0; i < config.cores; ++i) {
+      before.pin(port.cores[i].cpu);
+      workers.push_back(std::make_unique<run::Worker>(config, port, i, cores));
+      ends->workers[side].push_back(workers.back().get());
+    }
     before.restore();
-    ends->workers[side] = worker.get();
   }
 
   ~Impl() {
-    if (worker == nullptr || has_left) return;
-    worker->leave();
-    ends->workers[side] = nullptr;
+    if (workers.empty() || has_left) return;
+    for (auto& worker : workers) worker->leave();
+    ends->workers[side].clear();
     ends->link->leave();
   }
 
   const Config config;
-  std::shared_ptr<run::Ends> ends;  // outlives the worker: pools of a pair are used by both
+  std::shared_ptr<run::Ends> ends;  // outlives the workers: pools of a pair are used by both
   const int side;
-  std::unique_ptr<run::Worker> worker;
+  run::Cores cores;
+  std::vector<std::unique_ptr<run::Worker>> workers;
   std::atomic<bool> stop{false};
   bool has_left = false;
   int exit_code = 0;
 };
 
 static void prepare(const Config& config) {
+  nic::allowed_cpus();  // before any thread is pinned
   run::check(config);
   run::install_signals();
 }
@@ -78,23 +86,37 @@ Endpoint::~Endpoint() = default;
 Endpoint::Endpoint(Endpoint&&) noexcept = default;
 Endpoint& Endpoint::operator=(Endpoint&&) noexcept = default;
 
+// One thread for each core; the caller's for the first.
+void Endpoint::loops(const std::function<void(uint32_t)>& loop) {
+  std::vector<std::thread> others;
+  for (uint32_t i = 1; i < cores(); ++i) others.emplace_back(loop, i);
+  loop(0);
+  for (std::thread& other : others) other.join();
+}
+
 int Endpoint::run(const Application& application) {
   std::fputs(banner().c_str(), stdout);
   std::fflush(stdout);
   if (impl_->config.mode == Mode::thread) return run_beside(application);
-  impl_->worker->join();
-  while (!stopping()) impl_->worker->looped_turn(application);
+  loops([&](uint32_t core) {
+    run::Worker& worker = *impl_->workers[core];
+    worker.join();
+    while (!stopping()) worker.looped_turn(application);
+  });
   return finish(application);
 }
 
-// The application's thread: it polls, as the worker does, and rests where a kernel may need its CPU.
-static void call_until(ChannelHost& host, const Application& application, const std::atomic<bool>& end) {
+// The application's thread: it polls, as the workers do, and rests where a kernel may need its CPU.
+static void call_until_stopped(const Endpoint& endpoint, const std::vector<ChannelHost*>& hosts,
+                               const Application& application) {
   constexpr uint32_t calls_before_rest = 1000;
   uint32_t idle = 0;
-  while (!end.load(std::memory_order_acquire)) {
-    bool has_events = host.channel.has_events();
-    host.call(application);
-    idle = has_events ? 0 : idle + 1;
+  while (!endpoint.stopping()) {
+    ++idle;
+    for (ChannelHost* host : hosts) {
+      if (host->channel.has_events()) idle = 0;
+      host->call(application);
+    }
     if (idle > calls_before_rest)
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     else
@@ -103,32 +125,50 @@ static void call_until(ChannelHost& host, const Application& application, const 
 }
 
 int Endpoint::run_beside(const Application& application) {
-  ChannelHost& host = impl_->worker->attach(false, impl_->config.ring_size);
-  host.begin();
-  std::atomic<bool> end{false};
-  std::thread thread([&] { call_until(host, application, end); });
-  impl_->worker->join();
-  while (!stopping()) impl_->worker->looped_turn({});
-  // It may wait for room for a request, which the worker's turns make.
+  std::vector<ChannelHost*> hosts;
+  for (auto& worker : impl_->workers) {
+    hosts.push_back(&worker->attach(false, impl_->config.ring_size));
+    hosts.back()->begin();
+  }
+  // It may wait for room for a request, which the workers' turns make: they go on until it has ended.
   std::atomic<bool> ended{false};
-  std::thread join([&] {
-    end.store(true, std::memory_order_release);
-    thread.join();
+  std::thread thread([&] {
+    call_until_stopped(*this, hosts, application);
     ended.store(true, std::memory_order_release);
   });
-  while (!ended.load(std::memory_order_acquire)) impl_->worker->turn({});
-  join.join();
+  loops([&](uint32_t core) {
+    run::Worker& worker = *impl_->workers[core];
+    worker.join();
+    while (!ended.load(std::memory_order_acquire)) worker.looped_turn({});
+  });
+  thread.join();
   // What comes now is of the end, and read here.
   return finish([&](Channel& unused) {
-    host.read_all();
+    for (ChannelHost* host : hosts) host->read_all();
     for (Event& event : unused.events()) static_cast<void>(event);
   });
 }
 
+uint32_t Endpoint::cores() const {
+  return impl_->config.cores;
+}
+
 void Endpoint::turn(const Application& application) {
   ensure(!impl_->has_left);
-  impl_->worker->join();
-  impl_->worker->single_turn(application);
+  for (auto& worker : impl_->workers) {
+    worker->join(worker == impl_->workers.front());
+    worker->single_turn(application);
+  }
+}
+
+bool Endpoint::turn(uint32_t core, const Application& application) {
+  ensure(!impl_->has_left && core < cores());
+  impl_->workers[core]->join();
+  return impl_->workers[core]->single_turn(application);
+}
+
+void Endpoint::idle(uint32_t core) {
+  impl_->workers[core]->idle();
 }
 
 int Endpoint::finish(const Application& application) {
@@ -136,7 +176,7 @@ int Endpoint::finish(const Application& application) {
   stop();
   impl_->exit_code = run::finish(*impl_->ends, impl_->side, application);
   impl_->has_left = true;
-  impl_->ends->workers[impl_->side] = nullptr;
+  impl_->ends->workers[impl_->side].clear();
   return impl_->exit_code;
 }
 
@@ -147,22 +187,52 @@ void Endpoint::stop() {
   impl_->stop.store(true, std::memory_order_relaxed);
 }
 
-Channel& Endpoint::attach() {
-  return impl_->worker->attach(false, impl_->config.ring_size).channel;
+Channel& Endpoint::attach(uint32_t core) {
+  ensure(core < cores());
+  return impl_->workers[core]->attach(false, impl_->config.ring_size).channel;
 }
 
-const Counters& Endpoint::counters() const {
-  return stack::counters(impl_->worker->stack());
+const Counters& Endpoint::counters(uint32_t core) const {
+  return stack::counters(std::as_const(*impl_->workers[core]).stack());
+}
+Counters Endpoint::counters() const {
+  Counters sum;
+  for (uint32_t i = 0; i < cores(); ++i) sum.add(counters(i));
+  return sum;
 }
 std::string Endpoint::banner() const {
-  return run::banner(impl_->config, impl_->worker->port());
+  return run::banner(impl_->config, impl_->workers[0]->port());
 }
 Endpoint::Gauges Endpoint::gauges() const {
-  stack::Gauges now = stack::gauges(impl_->worker->stack());
-  return {now.connections, now.half_open, now.time_wait};
+  if (cores() == 1) {
+    stack::Gauges now = stack::gauges(impl_->workers[0]->stack());
+    return {now.connections, now.half_open, now.time_wait};
+  }
+  Gauges sum{};
+  for (auto& worker : impl_->workers) {
+    Gauges one = worker->published_gauges();
+    sum.connections += one.connections;
+    sum.half_open += one.half_open;
+    sum.time_wait += one.time_wait;
+  }
+  return sum;
+}
+Endpoint::Load Endpoint::load(uint32_t core) const {
+  return impl_->workers[core]->load();
 }
 Endpoint::Load Endpoint::load() const {
-  return impl_->worker->load();
+  Load sum = load(0);
+  for (uint32_t i = 1; i < cores(); ++i) {
+    Load one = load(i);
+    sum.useful_cycles += one.useful_cycles;
+    sum.total_cycles += one.total_cycles;
+    sum.turns += one.turns;
+    sum.longest_turn = std::max(sum.longest_turn, one.longest_turn);
+  }
+  return sum;
+}
+uint32_t Endpoint::cpu(uint32_t core) const {
+  return impl_->workers[core]->cpu();
 }
 
 std::string version() {

@@ -78,6 +78,8 @@ void check(const Config& config) {
   demand(config.packet_buffers >= nic::least_packet_buffers() && config.packet_buffers <= 1u << 26,
          "packet_buffers is " + std::to_string(nic::least_packet_buffers()) + " to 67108864",
          "pools.packet_buffers");
+  demand(config.cores >= 1 && config.cores <= wire::Steering::max_cores, "cores is 1 to 256", "core.cores");
+  demand(config.queues <= config.cores, "more queues than cores: nobody would poll them", "core.queues");
   demand(config.ring_size >= 2 && config.ring_size <= 1u << 20 && std::has_single_bit(config.ring_size),
          "ring_size is a power of two, 2 to 1048576", "pools.ring_size");
   demand(config.port_pools <= 65535, "port_pools is 0 to 65535", "pools.destinations");
@@ -100,8 +102,11 @@ static uint64_t random_number() {
   return value;
 }
 
-stack::Config stack_config(const Config& config, const nic::Port& port) {
+stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t number, flow::ListenBoard* board) {
   stack::Config core;
+  core.core = number;
+  core.steering = port.steering.get();
+  core.board = board;
   core.max_connections = config.max_connections;
   core.max_half_open = half_open_of(config);
   core.listener_half_open = config.listener_half_open;
@@ -120,6 +125,8 @@ stack::Config stack_config(const Config& config, const nic::Port& port) {
   if (config.tcp.delayed_ack.ns == 0) core.tcp.immediate_ack = true;
   Random derived{config.seed};
   auto draw = [&] { return config.seed == 0 ? random_number() : derived.next(); };
+  constexpr uint32_t draws = 3;
+  for (uint32_t i = 0; i < draws * number; ++i) derived.next();  // each core has its own
   core.secret = {draw(), draw()};
   core.seed = draw();
   return core;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "flow/listen_board.h"
 #include "millrace/config.h"
 #include "nic/port.h"
 #include "stack/stack.h"
@@ -13,8 +14,10 @@ namespace millrace::run {
 // Throws ConfigError for what cannot be.
 void check(const Config& config);
 
-// The configuration of the core on one port. Seeds come from the system when the user gave none.
-stack::Config stack_config(const Config& config, const nic::Port& port);
+// The configuration of one core on a port; of several cores all have one board. Seeds come from the system when the user
+// gave none.
+stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t number = 0,
+                           flow::ListenBoard* board = nullptr);
 
 // The port's banner, the addresses, and for net_tap how the kernel's side gets one.
 std::string banner(const Config& config, const nic::Port& port);

@@ -16,58 +16,75 @@ static constexpr auto abort_time = milliseconds(500);
 static constexpr auto drain_time = milliseconds(300);
 static constexpr uint32_t quiet_turns = 1000;  // of a pair whose other side has gone
 
-static uint32_t open_connections(const Worker& worker) {
-  stack::Gauges gauges = stack::gauges(worker.stack());
-  return gauges.connections + gauges.half_open;
+using Workers = std::vector<Worker*>;
+
+static uint64_t open_connections(const Workers& workers) {
+  uint64_t sum = 0;
+  for (const Worker* worker : workers) {
+    stack::Gauges gauges = stack::gauges(worker->stack());
+    sum += gauges.connections + gauges.half_open;
+  }
+  return sum;
+}
+
+static uint64_t frames_seen(const Workers& workers) {
+  uint64_t sum = 0;
+  for (const Worker* worker : workers) sum += worker->frames_seen();
+  return sum;
 }
 
 // FIN to all, and turns until the peers have answered. With both ends of a pair on this thread the other one
 // must have its turns too, or nobody would answer.
-static void close_in_order(Worker& worker, Worker* peer, bool peer_has_gone, const Application& application) {
+static void close_in_order(const Workers& workers, const Workers& peers, bool peer_has_gone,
+                           const Application& application) {
   auto until = Clock::now() + grace_time;
-  worker.refuse_more();
-  if (peer != nullptr) peer->refuse_more();
+  for (Worker* worker : workers) worker->refuse_more();
+  for (Worker* peer : peers) peer->refuse_more();
   uint32_t quiet = 0;
-  while (open_connections(worker) != 0 && Clock::now() < until) {
-    uint64_t before = worker.frames_seen();
-    worker.turn(application);
-    if (!application) worker.inline_channel().read_all();
-    if (peer != nullptr) peer->turn({});
-    quiet = worker.frames_seen() == before ? quiet + 1 : 0;
+  while (open_connections(workers) != 0 && Clock::now() < until) {
+    uint64_t before = frames_seen(workers);
+    for (Worker* worker : workers) {
+      worker->turn(application);
+      if (!application) worker->inline_channel().read_all();
+    }
+    for (Worker* peer : peers) peer->turn({});
+    quiet = frames_seen(workers) == before ? quiet + 1 : 0;
     if (peer_has_gone && quiet == quiet_turns) break;
-    __builtin_ia32_pause();
+    workers[0]->idle();
   }
 }
 
-static void reset_the_rest(Worker& worker) {
-  auto until = Clock::now() + abort_time;
-  while (worker.abort_step() && Clock::now() < until) {
-  }
-}
-
-// What is underway inside this process comes to rest: events, requests, queued buffers, the driver's backlog.
-static void drain(Worker& worker) {
-  auto until = Clock::now() + drain_time;
-  while (worker.drain_step() && Clock::now() < until) {
+// Each worker has its turns until none has anything left to do: frames cross between them.
+template <typename Step>
+static void all_until(const Workers& workers, milliseconds time, Step&& step) {
+  auto until = Clock::now() + time;
+  for (bool more = true; more && Clock::now() < until;) {
+    more = false;
+    for (Worker* worker : workers) more |= step(*worker);
   }
 }
 
 int finish(Ends& ends, int side, const Application& application) {
-  Worker& worker = *ends.workers[side];
-  worker.join();
+  const Workers& workers = ends.workers[side];
+  for (Worker* worker : workers) worker->join(worker == workers[0]);
   bool is_pair = ends.link->sides() == 2;
-  Worker* peer = is_pair ? ends.workers[1 - side] : nullptr;
   bool peer_has_gone = is_pair && ends.link->present() < 2;
-  if (peer_has_gone || (peer != nullptr && !peer->is_mine())) peer = nullptr;
+  Workers peers;
+  if (is_pair && !peer_has_gone)
+    for (Worker* peer : ends.workers[1 - side])
+      if (peer->is_mine()) peers.push_back(peer);
 
-  close_in_order(worker, peer, peer_has_gone, application);
-  reset_the_rest(worker);
-  uint32_t time_wait = stack::gauges(worker.stack()).time_wait;
-  if (time_wait != 0)
-    std::printf("%s: %u TIME-WAIT records dropped\n", worker.port().name.c_str(), time_wait);
-  drain(worker);
-  if (uint32_t unsent = worker.leave(); unsent != 0)
-    std::printf("%s: %u frames that the driver did not take\n", worker.port().name.c_str(), unsent);
+  close_in_order(workers, peers, peer_has_gone, application);
+  all_until(workers, abort_time, [](Worker& worker) { return worker.abort_step(); });  // RST to the rest
+  uint64_t time_wait = 0;
+  for (Worker* worker : workers) time_wait += stack::gauges(worker->stack()).time_wait;
+  const char* name = workers[0]->port().name.c_str();
+  if (time_wait != 0) std::printf("%s: %lu TIME-WAIT records dropped\n", name, static_cast<unsigned long>(time_wait));
+  // What is underway inside this process comes to rest: events, requests, queued buffers, the driver's backlog.
+  all_until(workers, drain_time, [](Worker& worker) { return worker.drain_step(); });
+  uint32_t unsent = 0;
+  for (Worker* worker : workers) unsent += worker->leave();
+  if (unsent != 0) std::printf("%s: %u frames that the driver did not take\n", name, unsent);
 
   // Of a pair the last one has all the buffers to count: until then the other may hold some of ours.
   int result = 0;

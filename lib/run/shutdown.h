@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "millrace/endpoint.h"
 #include "nic/port.h"
@@ -13,7 +14,7 @@ namespace millrace::run {
 // What the two endpoints of a pair know of each other. Of an endpoint on a device of its own: half of it.
 struct Ends {
   std::shared_ptr<nic::Link> link;
-  Worker* workers[2] = {};
+  std::vector<Worker*> workers[2];  // by side, and then by core
 };
 
 // Ends one side. Returns the exit code: 0, or 1 if a buffer is missing. Takes less than 2.5 s.

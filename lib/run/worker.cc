@@ -2,10 +2,12 @@
 // The worker's turn. (run/worker.h)
 #include "run/worker.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "nic/eal.h"
 #include "nic/machine.h"
@@ -38,10 +40,15 @@ Endpoint::Load LoadMeter::read(const nic::Clock& clock) const {
 
 // --- the turn ---
 
-Worker::Worker(const Config& config, nic::Port& port)
-    : lcore_(config.lcore),
+Worker::Worker(const Config& config, nic::Port& port, uint32_t core, Cores& cores)
+    : core_(core),
+      cpu_(port.cores[core].cpu),
+      has_others_(cores.count > 1),
+      shares_cpu_(port.shares_cpu),
+      all_begun_(!has_others_),
+      cores_(cores),
       port_(port),
-      config_(stack_config(config, port)),
+      config_(stack_config(config, port, core, cores.count > 1 ? &cores.board : nullptr)),
       memory_(stack::memory_size(config_)),
       clock_(nic::cycles_per_second()),
       now_(clock_.advance(nic::read_cycles())),
@@ -49,8 +56,8 @@ Worker::Worker(const Config& config, nic::Port& port)
       segments_(limits::segments_per_turn),
       slices_(limits::slices_per_turn),
       sacks_(limits::segments_per_turn * limits::sack_blocks) {
-  rx_.init(port_);
-  tx_.init(port_);
+  rx_.init(port_, core);
+  tx_.init(port_, core);
   // Twice what one call may release: flush() within a turn stays the exception.
   least_release_room_ = stack::release_capacity(config_);
   release_.resize(size_t{2} * least_release_room_);
@@ -72,18 +79,20 @@ ChannelHost& Worker::attach(bool is_inline, uint32_t ring_size) {
   return *channels_.back();
 }
 
-void Worker::join() {
+void Worker::join(bool pin) {
   if (is_mine()) return;
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   nic::register_thread();
-  nic::Affinity().pin(lcore_);
+  if (pin) nic::Affinity().pin(cpu_);
   prctl(PR_SET_TIMERSLACK, 1);  // idle() sleeps for microseconds
 }
 
 bool Worker::turn(const Application& application) {
   tx_.prepare_turn();
   // First the burst, then the clock: no frame is younger than `now`. No more frames than answers surely fit.
-  std::span<const wire::Frame> frames = rx_.poll(tx_.sure());
+  std::span<const wire::Frame> frames;
+  if (all_begun_) [[likely]]
+    frames = rx_.poll(tx_.sure());
   uint64_t cycles = nic::read_cycles();
   now_ = clock_.advance(cycles);
   frames_seen_ += frames.size();
@@ -102,7 +111,56 @@ bool Worker::turn(const Application& application) {
 
   bool useful = !frames.empty() || requests != 0 || !out_.segments.empty();
   flush();
+  if (has_others_) {
+    if (!all_begun_) begin_or_wait();
+    useful |= count_crossed();
+    publish_gauges();
+  }
   return useful;
+}
+
+// At the end of turns until all cores have had one.
+void Worker::begin_or_wait() {
+  if (!begun_) {
+    begun_ = true;
+    // The last one has seen what all have done.
+    if (cores_.begun.fetch_add(1, std::memory_order_acq_rel) + 1 == cores_.count) {
+      std::fputs(cores_.listeners_missing().c_str(), stderr);
+    }
+  }
+  all_begun_ = cores_.begun.load(std::memory_order_acquire) == cores_.count;
+}
+
+// True: frames have gone to other cores.
+bool Worker::count_crossed() {
+  const nic::Rx::Crossed& crossed = rx_.crossed();
+  if (crossed.handed_over != 0) stack::count(*stack_, Count::frames_handed_over, crossed.handed_over);
+  if (crossed.taken_over != 0) stack::count(*stack_, Count::frames_taken_over, crossed.taken_over);
+  if (crossed.dropped != 0) stack::count(*stack_, Count::drop_handover, crossed.dropped);
+  return crossed.handed_over != 0;
+}
+
+void Worker::publish_gauges() {
+  stack::Gauges now = stack::gauges(*stack_);
+  connections_.store(now.connections, std::memory_order_relaxed);
+  half_open_.store(now.half_open, std::memory_order_relaxed);
+  time_wait_.store(now.time_wait, std::memory_order_relaxed);
+}
+
+Endpoint::Gauges Worker::published_gauges() const {
+  return {connections_.load(std::memory_order_relaxed), half_open_.load(std::memory_order_relaxed),
+          time_wait_.load(std::memory_order_relaxed)};
+}
+
+std::string Cores::listeners_missing() const {
+  std::string out;
+  for (uint32_t port = 1; port < 0x10000; ++port) {
+    uint32_t listeners = board.listeners(static_cast<uint16_t>(port));
+    if (listeners == 0 || listeners >= count) continue;
+    out += "millrace: port " + std::to_string(port) + " is listened on by " + std::to_string(listeners) + " of " +
+           std::to_string(count) + " cores: the others refuse the SYNs of flows that are theirs\n";
+  }
+  return out;
 }
 
 // Segments first, for their slices may lie in what is released.
@@ -121,20 +179,25 @@ void Worker::looped_turn(const Application& application) {
     idle();
 }
 
-void Worker::single_turn(const Application& application) {
+bool Worker::single_turn(const Application& application) {
   uint64_t begin = nic::read_cycles();
   bool useful = turn(application);
   meter_.single_turn(begin, useful ? nic::read_cycles() : begin, useful);
+  if (useful) idle_turns_ = 0;
+  return useful;
 }
 
 // Run to completion does not sleep: a poll of a NIC or a ring costs nothing that anybody else could use. But
 // behind a tap stands a kernel, on a machine of few cores perhaps on this very one, and each poll is a system
 // call: after a while without work the peer is given the CPU for moments that are short against its own
-// scheduling.
+// scheduling. Where lcores take turns on a CPU, who waits may wait for one of those: it gives the CPU away at once.
 void Worker::idle() {
   constexpr uint32_t turns_before_sleep = 1000;
   constexpr uint64_t sleep_ns = 20'000;
-  __builtin_ia32_pause();
+  if (shares_cpu_)
+    sched_yield();
+  else
+    __builtin_ia32_pause();
   if (!port_.kernel_behind || ++idle_turns_ < turns_before_sleep) return;
   if (stack::next_deadline(*stack_) < now_ + nanoseconds(sleep_ns)) return;
   timespec moment{0, sleep_ns};

@@ -15,6 +15,7 @@
 #include "nic/rx.h"
 #include "nic/tx.h"
 #include "run/channel.h"
+#include "run/cores.h"
 #include "run/memory.h"
 #include "stack/stack.h"
 
@@ -39,13 +40,14 @@ class LoadMeter {
 
 class Worker {
  public:
-  Worker(const Config& config, nic::Port& port);
+  Worker(const Config& config, nic::Port& port, uint32_t core, Cores& cores);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // The calling thread becomes the lcore, if it is not already. Before any turn.
-  void join();
+  // The calling thread becomes the lcore, if it is not already. Before any turn. A thread that runs several of them is
+  // pinned for one.
+  void join(bool pin = true);
   bool is_mine() const { return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
 
   // One turn. True if it did something. `application` may be empty: then nobody reads the events.
@@ -53,7 +55,9 @@ class Worker {
   // The same, measured, for a loop that does nothing else, and idling after it...
   void looped_turn(const Application& application);
   // ...and for a caller's loop.
-  void single_turn(const Application& application);
+  bool single_turn(const Application& application);
+  // What is done where a turn, or several, had nothing to do.
+  void idle();
 
   ChannelHost& attach(bool is_inline, uint32_t ring_size);
 
@@ -68,11 +72,16 @@ class Worker {
   stack::Output& output() { return out_; }
   nic::Port& port() { return port_; }
   const nic::Port& port() const { return port_; }
+  nic::PacketPool& app_pool() { return port_.cores[core_].app_pool; }
   const nic::Clock& clock() const { return clock_; }
   Instant now() const { return now_; }
   ChannelHost& inline_channel() { return *channels_[0]; }
   Endpoint::Load load() const { return meter_.read(clock_); }
   uint64_t frames_seen() const { return frames_seen_; }
+  uint32_t core() const { return core_; }
+  uint32_t cpu() const { return cpu_; }
+  // Of several cores: as they were at the end of the last turn. Any thread.
+  Endpoint::Gauges published_gauges() const;
 
   // Before anything that may release buffers within a turn: makes place for all that the core holds.
   void ensure_release_room() {
@@ -82,9 +91,17 @@ class Worker {
 
  private:
   void flush();
-  void idle();
+  void begin_or_wait();
+  bool count_crossed();
+  void publish_gauges();
 
-  const uint32_t lcore_;
+  const uint32_t core_;
+  const uint32_t cpu_;
+  const bool has_others_;   // cores of this endpoint
+  const bool shares_cpu_;
+  bool begun_ = false;      // this core has had its first turn
+  bool all_begun_;
+  Cores& cores_;
   nic::Port& port_;
   stack::Config config_;
   Memory memory_;
@@ -100,6 +117,7 @@ class Worker {
   uint32_t idle_turns_ = 0;
   bool last_was_useful_ = false;
   LoadMeter meter_;
+  std::atomic<uint32_t> connections_{0}, half_open_{0}, time_wait_{0};
   std::atomic<std::thread::id> thread_{};
 
   // What out_ writes to.

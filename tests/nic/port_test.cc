@@ -66,7 +66,7 @@ TEST_F(PortTest, two_ports_have_two_addresses) {
 }
 
 TEST_F(PortTest, a_frame_arrives_with_its_payload) {
-  Slice slice = take_slice(link_->port(0).app_pool);
+  Slice slice = take_slice(link_->port(0).cores[0].app_pool);
   ASSERT_TRUE(slice);
   slice.length = 1460;
   for (int i = 0; i < 1460; ++i) slice.mutable_data()[i] = static_cast<uint8_t>(i * 7);
@@ -110,7 +110,7 @@ TEST_F(PortTest, what_the_driver_does_not_take_waits_and_keeps_its_order) {
 
 TEST_F(PortTest, an_empty_pool_leaves_no_room_and_then_recovers) {
   std::vector<rte_mbuf*> taken;
-  while (rte_mbuf* mbuf = link_->port(0).tx_pool.take()) taken.push_back(mbuf);
+  while (rte_mbuf* mbuf = link_->port(0).cores[0].tx_pool.take()) taken.push_back(mbuf);
   tx_[0].prepare_turn();
   EXPECT_EQ(tx_[0].sure(), 0u);
   EXPECT_EQ(tx_[0].room(), 0u);
@@ -130,7 +130,7 @@ TEST_F(PortTest, an_empty_pool_leaves_no_room_and_then_recovers) {
 }
 
 TEST_F(PortTest, a_chain_becomes_one_piece) {
-  rte_mempool* pool = link_->port(0).app_pool.get();
+  rte_mempool* pool = link_->port(0).cores[0].app_pool.get();
   rte_mbuf* head = rte_pktmbuf_alloc(pool);
   rte_mbuf* tail = rte_pktmbuf_alloc(pool);
   memset(rte_pktmbuf_append(head, 100), 'a', 100);
@@ -148,7 +148,7 @@ TEST_F(PortTest, a_chain_becomes_one_piece) {
 }
 
 TEST_F(PortTest, a_chain_that_fits_no_buffer_is_dropped_and_counted) {
-  rte_mempool* pool = link_->port(0).app_pool.get();
+  rte_mempool* pool = link_->port(0).cores[0].app_pool.get();
   rte_mbuf* head = rte_pktmbuf_alloc(pool);
   rte_pktmbuf_append(head, 2000);
   rte_mbuf* tail = rte_pktmbuf_alloc(pool);
@@ -160,14 +160,14 @@ TEST_F(PortTest, a_chain_that_fits_no_buffer_is_dropped_and_counted) {
 }
 
 TEST_F(PortTest, a_buffer_that_is_not_clean_is_released_the_long_way) {
-  rte_mempool* pool = link_->port(0).app_pool.get();
+  rte_mempool* pool = link_->port(0).cores[0].app_pool.get();
   rte_mbuf* direct = rte_pktmbuf_alloc(pool);
   rte_mbuf* indirect = rte_pktmbuf_alloc(pool);
   rte_pktmbuf_append(direct, 10);
   rte_pktmbuf_attach(indirect, direct);
   PacketRef both[] = {{reinterpret_cast<uint8_t*>(direct)}, {reinterpret_cast<uint8_t*>(indirect)}};
   release(both);
-  EXPECT_EQ(link_->port(0).app_pool.missing(), 0u);
+  EXPECT_EQ(link_->port(0).cores[0].app_pool.missing(), 0u);
 }
 
 std::string trouble(const std::string& device) {

@@ -39,6 +39,10 @@ class Channel {
  public:
   // True in the first turn: the place to listen and connect.
   bool first_turn() const { return turn_ == 0; }
+  // The number of its core: also ConnectionId::core() of all connections that are told of here.
+  uint32_t core() const;
+  // The core of a flow: the one that hears of it, and that may connect with this local port.
+  uint32_t owner(Ipv4Address local, uint16_t local_port, Ipv4Address remote, uint16_t remote_port) const;
   // The time of this turn, on the endpoint's clock. For a thread of its own: of the call.
   Instant now() const;
 
@@ -47,7 +51,8 @@ class Channel {
   Events events();
   bool has_events() { return events_.available() != 0; }
 
-  // OPEN (RFC 9293 3.9.1.1). Answered by `listening`, or failed(in use).
+  // OPEN (RFC 9293 3.9.1.1). Answered by `listening`, or failed(in use). It concerns this channel's core: an endpoint of
+  // several listens on each of them, or SYNs whose flow is another's are refused there (Count::listen_elsewhere).
   void listen(const Listen& arguments);
   void unlisten(uint16_t port, Ipv4Address address = {});
   // With Options::report_opening, `opening` tells the connection's name at once. Answered by `connected`, closed(refused, timed out, unreachable) or failed(no port, invalid, no memory).

@@ -40,7 +40,11 @@ struct Config {
   std::vector<StaticNeighbor> neighbors;  // 128 at most
   uint16_t port = 7;                   // for programs: where to listen or connect
   Mode mode = Mode::inlined;           // for Endpoint::run()
-  uint32_t lcore = 0;                  // the CPU that runs the worker
+  uint32_t cores = 1;                  // each runs a share of the flows; 256 at most. What follows is for each of them
+  uint32_t lcore = 0;                  // the CPU that runs the first; the others take the next that the process may use
+  uint32_t queues = 0;                 // of the device; 0: one for each core, as far as it has them
+  bool hardware_steering = true;       // let the NIC bring frames to their cores (RSS) where it can. Of a pair: both
+                                       // ends have a flow on the same core
   uint32_t max_connections = 16384;
   uint32_t max_time_wait = 65536;
   uint32_t packet_buffers = 16384;     // mbufs for each of receiving and sending

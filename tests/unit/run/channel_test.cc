@@ -75,6 +75,7 @@ bool abort_some(Stack&, uint32_t, Output&) {
 Gauges gauges(const Stack&) {
   return {};
 }
+void count(Stack&, Count, uint64_t) {}
 const Counters& counters(const Stack&) {
   static Counters none;
   return none;
@@ -102,7 +103,8 @@ class ChannelTest : public testing::Test {
     core = {};
     config_.ring_size = 2;
     config_.seed = 1;
-    worker_ = std::make_unique<run::Worker>(config_, port_);
+    port_.cores.resize(1);
+    worker_ = std::make_unique<run::Worker>(config_, port_, 0, cores_);
   }
 
   ChannelHost& host() { return worker_->inline_channel(); }
@@ -125,6 +127,7 @@ class ChannelTest : public testing::Test {
   }
 
   nic::Port port_;
+  run::Cores cores_{1};
   Config config_;
   std::unique_ptr<run::Worker> worker_;
 };

@@ -73,6 +73,11 @@ TEST(Settings, a_seed_makes_all_secrets_repeatable) {
   stack::Config one = stack_config(config, port), two = stack_config(config, port);
   EXPECT_EQ(one.secret.k0, two.secret.k0);
   EXPECT_EQ(one.seed, two.seed);
+  // Cores of one endpoint have nothing in common.
+  stack::Config third = stack_config(config, port, 3);
+  EXPECT_NE(one.secret.k0, third.secret.k0);
+  EXPECT_NE(one.seed, third.seed);
+  EXPECT_EQ(third.core, 3u);
   config.seed = 0;
   one = stack_config(config, port), two = stack_config(config, port);
   EXPECT_NE(one.secret.k0, two.secret.k0);

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Opening one port, or two that rings join, and closing them when the last has left. (nic/port.h)
+#include <rte_ring.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "nic/device.h"
+#include "nic/eal.h"
+#include "nic/machine.h"
+#include "nic/port_setup.h"
+#include "nic/rss.h"
+
+namespace millrace::nic {
+
+// Devices whose buffers are touched by this process's CPU alone.
+static bool copies_by_cpu(const std::string& driver) {
+  return driver == "net_tap" || driver == "net_tun" || driver == "net_null" || driver == "net_pcap" ||
+         driver == "net_af_packet";
+}
+
+static size_t pool_bytes(const Config& config, uint32_t extra) {
+  return size_t{config.cores} * (size_t{3} * config.packet_buffers + 2 * extra) * buffer_bytes;
+}
+
+std::shared_ptr<Link> Link::open(const Config& config) {
+  auto link = std::make_shared<Link>();
+  std::string driver = driver_prefix(config.device);
+  if (driver == "net_af_xdp" && config.packet_buffers <= 4096)
+    throw ConfigError("net_af_xdp passes nothing with so few buffers: give more than --packet-buffers 4096");
+  check_device(config.device);
+  uint32_t extra = extra_buffers(config.cores);
+  start_eal({config.device, choose_cpus(config.lcore, 1)[0], pool_bytes(config, extra), config.eal});
+  register_thread();
+  Port& port = link->ports_[0];
+  std::string pci = pci_address(config.device);
+  port.is_virtual = pci.empty();
+  port.kernel_behind = driver == "net_tap" || driver == "net_tun";
+  port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
+  bool own_memory = small_pages() && copies_by_cpu(driver);
+  make_pools(port, config, {config.packet_buffers, extra, config.cores, own_memory});
+  port.id = create_device(config.device);
+  start_port(port, config, port.kernel_behind);
+  link->present_ = 1;
+  return link;
+}
+
+// One lcore at each end of each; the size is what limits frames on the way (see underway()).
+static std::vector<rte_ring*> make_rings(const std::string& name, uint32_t count) {
+  std::vector<rte_ring*> rings;
+  for (uint32_t i = 0; i < count; ++i) {
+    rings.push_back(rte_ring_create((name + "_" + std::to_string(i)).c_str(), ring_pair_size, SOCKET_ID_ANY,
+                                    RING_F_SP_ENQ | RING_F_SC_DEQ));
+    if (rings.back() == nullptr) throw ConfigError("no memory for the rings of a pair: give EAL more with -m");
+  }
+  return rings;
+}
+
+// Both ends have as many queues, since one's are the other's. Unless the ends are to steer each for itself, they agree on
+// the core of each flow: what core i sends is for core i, as if the wire knew.
+std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
+  auto link = std::make_shared<Link>();
+  uint32_t extra = left.cores + right.cores == 2 ? 0 : extra_buffers(std::max(left.cores, right.cores));
+  start_eal({"", choose_cpus(left.lcore, 1)[0], pool_bytes(left, extra) + pool_bytes(right, extra), left.eal});
+  register_thread();
+  static std::atomic<unsigned> number{0};
+  std::string name = "mr" + std::to_string(getpid()) + "_" + std::to_string(number++);
+  // From the same CPU on, a thread has a core of each end; else each core has its own.
+  uint32_t lcores = left.lcore == right.lcore ? std::max(left.cores, right.cores) : left.cores + right.cores;
+  uint32_t queues = std::min({queues_wanted(left), queues_wanted(right), most_ring_queues});
+  for (int i = 0; i < 2; ++i) link->rings_[i] = make_rings(name + "ab"[i], queues);
+  link->sides_ = 2;
+  std::vector<uint8_t> shared_key;
+  if (left.hardware_steering && right.hardware_steering && left.cores + right.cores > 2)
+    shared_key = make_symmetric_key(left.seed, usual_key);
+  for (int i = 0; i < 2; ++i) {
+    const Config& config = i == 0 ? left : right;
+    Port& port = link->ports_[i];
+    port.name = "net_ring_" + name + "ab"[i];
+    port.rss_key = shared_key;
+    make_pools(port, config, {cache_size(config.packet_buffers) * 2, extra, lcores, small_pages()});
+    port.id = create_ring_device(name + "ab"[i], link->rings_[i], link->rings_[1 - i]);
+    start_port(port, config, true);
+  }
+  link->present_ = 2;
+  return link;
+}
+
+bool Link::leave() {
+  if (present_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
+  close();
+  return true;
+}
+
+// What the drivers hold goes back to the pools here, so that they can be counted.
+void Link::close() {
+  for (Port& port : ports_) {
+    if (!port.is_open) continue;
+    port.is_open = false;
+    if (port.handover != nullptr) port.handover->drain();
+    remove_device(port.id);
+  }
+  for (std::vector<rte_ring*>& rings : rings_) {
+    for (rte_ring* ring : rings) {
+      void* mbuf = nullptr;
+      while (ring != nullptr && rte_ring_dequeue(ring, &mbuf) == 0) {
+        PacketRef packet{static_cast<uint8_t*>(mbuf)};
+        release({&packet, 1});
+      }
+      rte_ring_free(ring);
+    }
+    rings.clear();
+  }
+}
+
+Link::~Link() {
+  close();
+}
+
+bool Link::all_back(std::string& report) const {
+  uint32_t total = 0;
+  std::string missing;
+  auto count = [&](const Port& port, uint32_t core, const PacketPool& pool) {
+    total += pool.buffers();
+    uint32_t n = pool.missing();
+    if (n == 0) return;
+    missing += (missing.empty() ? "" : ", ") + std::to_string(n) + " of the " + pool.purpose() + " pool of " + port.name;
+    if (port.cores.size() > 1) missing += ", core " + std::to_string(core);
+  };
+  for (const Port& port : ports_)
+    for (uint32_t i = 0; i < port.cores.size(); ++i)
+      for (const PacketPool* pool : {&port.cores[i].rx_pool, &port.cores[i].tx_pool, &port.cores[i].app_pool})
+        count(port, i, *pool);
+  report = missing.empty() ? "all " + std::to_string(total) + " packet buffers are back"
+                           : "packet buffers missing: " + missing;
+  return missing.empty();
+}
+
+}  // namespace millrace::nic

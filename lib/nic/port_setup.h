@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The steps from a device to a port that runs, for the Link that takes them. (nic/port.h)
+#pragma once
+
+#include "nic/port.h"
+
+namespace millrace::nic {
+
+// Queues that a configuration would have, if the device has so many.
+uint32_t queues_wanted(const Config& config);
+
+// What the pools of one core need beyond Config::packet_buffers, when `cores` of them may have its buffers underway.
+uint32_t extra_buffers(uint32_t cores);
+
+struct PoolNeeds {
+  uint32_t rx_buffers;  // for a ring pair few, since what it receives lies in the peer's tx pool
+  uint32_t extra;       // as extra_buffers() has it
+  uint32_t lcores;      // that touch them
+  bool own_memory;
+};
+// Each core's CPU and pools.
+void make_pools(Port& port, const Config& config, const PoolNeeds& needs);
+
+// Offloads, queues, RSS, the start, and the banner. Throws ConfigError.
+void start_port(Port& port, const Config& config, bool own_mac);
+
+}  // namespace millrace::nic
