@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cases_bulk  # noqa: F401  (each fills the list)
+import cases_cores  # noqa: F401
 import cases_data  # noqa: F401
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
