@@ -38,7 +38,7 @@ class Listeners {
     }
     return no_index;
   }
-  bool has_port(uint16_t port) const { return heads_[port] != 0; }
+  bool has_port(uint16_t port) const { return size() != 0 && heads_[port] != 0; }
   uint32_t size() const { return listeners_.used(); }
 
  private:

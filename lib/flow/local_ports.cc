@@ -95,9 +95,9 @@ bool LocalPorts::take(uint32_t pool, uint16_t& port) {
   if (p.head == p.tail) return false;
   if (idle(pool)) take_idle(pool);
   if (p.drawn != p.undrawn_end) {
-    uint32_t other = p.drawn + draw(p);
-    std::swap(at(pool, p.drawn), at(pool, other));
+    std::swap(at(pool, p.drawn), at(pool, p.other));
     ++p.drawn;
+    draw(pool);
   }
   port = at(pool, p.head++);
   return true;
@@ -121,10 +121,12 @@ uint64_t LocalPorts::hash_of(const Key& key) const {
 
 // Which of the ports not drawn yet comes next. Keyed, so that who sees some of a pool's ports, or all of
 // another's, knows nothing about the rest; with a serial number, so that a destination's second pool has
-// another order.
-uint32_t LocalPorts::draw(const PortPool& pool) const {
-  uint64_t bits = siphash13<3>(secret_, {pool.hash, pool.serial, pool.drawn});
-  return static_cast<uint32_t>((bits >> 32) * (pool.undrawn_end - pool.drawn) >> 32);
+// another order. A step ahead, for the rings of many pools are more than caches hold.
+void LocalPorts::draw(uint32_t pool) {
+  PortPool& p = pools_[pool];
+  uint64_t bits = siphash13<3>(secret_, {p.hash, p.serial, p.drawn});
+  p.other = p.drawn + static_cast<uint32_t>((bits >> 32) * (p.undrawn_end - p.drawn) >> 32);
+  __builtin_prefetch(&at(pool, p.other), 1);
 }
 
 void LocalPorts::take_over(uint32_t pool, const Key& key, uint64_t hash) {
@@ -136,6 +138,7 @@ void LocalPorts::take_over(uint32_t pool, const Key& key, uint64_t hash) {
   if (steering_ != nullptr) fill(pool);
   p.drawn = p.head;
   p.undrawn_end = p.tail;
+  draw(pool);
   uint32_t& chain = chains_[hash & (chains_.size() - 1)];
   p.chain = chain;
   chain = pool;

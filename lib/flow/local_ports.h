@@ -64,6 +64,7 @@ class LocalPorts {
     uint32_t tail = 0;
     uint32_t drawn = 0;
     uint32_t undrawn_end = 0;
+    uint32_t other = 0;         // what the next step of the shuffle changes places with
     uint32_t capacity = 0;  // ports that are its, free and used
     uint32_t chain = no_index;  // of the same hash
     uint32_t idle_next = no_index;
@@ -74,7 +75,7 @@ class LocalPorts {
     return ports_[(uint64_t{pool} << ring_bits_) + (position & ring_mask_)];
   }
   uint64_t hash_of(const Key& key) const;
-  uint32_t draw(const PortPool& pool) const;
+  void draw(uint32_t pool);
   void take_over(uint32_t pool, const Key& key, uint64_t hash);
   void unchain(uint32_t pool);
   void put_idle(uint32_t pool);

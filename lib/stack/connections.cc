@@ -19,7 +19,7 @@ Tcb* new_tcb(Stack& s, const wire::FlowKey& key, uint32_t tag, uint16_t neighbor
   Tcb& tcb = s.cx.tcbs[index];
   uint32_t generation = tcb.generation;
   uint32_t kept_marks = tcb.marks & tcp::in_ack_queue;  // the queue's entry outlives the slot's owner
-  new (&tcb) Tcb();  // in place: an assignment builds it beside and copies
+  new (&tcb) Tcb;  // in place: an assignment builds it beside and copies
   tcb.generation = generation;
   tcb.marks = kept_marks;
   tcb.key = key;

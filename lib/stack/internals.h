@@ -55,6 +55,14 @@ struct FailedQueue {
   Event& front() { return ring[head & (capacity - 1)]; }
 };
 
+// An OPEN that has its addresses, and the port that it is to try first.
+struct Opening {
+  wire::FlowKey key;
+  uint32_t tag;   // of the key
+  uint32_t pool;  // that the port is from; no_index: none, the application has chosen it
+  Event::Reason refused;
+};
+
 class Stack {
  public:
   Config config;
@@ -76,6 +84,7 @@ class Stack {
   uint32_t sweep = 0;        // close_all and abort_some go on from here
   bool closing = false;      // no new connections
   wire::ParsedBurst burst;
+  Opening openings[limits::requests_per_turn];  // of a burst of requests
 
   uint32_t tag_of(const wire::FlowKey& key) const { return flow::FlowTable::tag_of(wire::hash(flow_secret, key)); }
   Number find(uint32_t tag, const wire::FlowKey& key) const {

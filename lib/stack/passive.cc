@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Passive opens: LISTEN (RFC9293-3.10.7.2), the half-open record, and its promotion to a connection.
+#include <new>
+
 #include "stack/internals.h"
 #include "tcp/isn.h"
 #include "tcp/receive_window.h"
@@ -168,7 +170,7 @@ bool open_half(Stack& s, uint32_t listener_index, const FlowKey& key, uint32_t t
   if (not_before != wire::Seq{0} && wire::before(initial.iss, not_before)) initial.iss = not_before;
   tcp::ReceiveBuffer buffer = tcp::receive_buffer_of(s.cx.params, listener.options);
   HalfOpen& record = s.half_opens[index];
-  record = HalfOpen{};
+  new (&record) HalfOpen;
   record.key = key;
   record.iss = initial.iss;
   record.irs = seg.seq;

@@ -67,86 +67,102 @@ bool connectable(const Stack& s, Ipv4Address remote) {
          !s.config.local.is_subnet_broadcast(remote) && !s.config.local.contains(remote);
 }
 
-struct Chosen {
+void choose_port(Stack& s, Opening& o) {
+  if (o.key.local_port != 0) {
+    const wire::Steering* steering = s.config.steering;
+    if (steering != nullptr && steering->owner(o.key) != s.config.core) o.refused = Event::other_core;  // its answers go there
+    return;
+  }
+  o.pool = s.ports.pool_for(o.key.local, o.key.remote, o.key.remote_port);
+  if (o.pool == no_index)
+    o.refused = Event::no_memory;
+  else if (!s.ports.take(o.pool, o.key.local_port))
+    o.refused = Event::no_port;
+}
+
+// What can be said of all OPENs of a burst before the first is done: so that the table's lines come together.
+Opening prepare(Stack& s, const OpenArguments& open) {
+  Opening o{{}, 0, no_index, Event::no_reason};
+  // RFC9293-MUST-43, -44; only our own is taken, below (RFC1122-3.2.1.3b)
+  o.key.local = open.local.is_unspecified() ? s.config.local.first : open.local.v4();
+  o.key.remote = open.remote.is_v4() ? open.remote.v4() : Ipv4Address{};
+  o.key.local_port = open.local_port;
+  o.key.remote_port = open.remote_port;
+  if (s.closing) {
+    o.refused = Event::closing;
+  } else if (!connectable(s, o.key.remote) || o.key.remote_port == 0 || !s.config.local.contains(o.key.local)) {
+    o.refused = Event::invalid;
+  } else {
+    choose_port(s, o);
+  }
+  if (o.refused != Event::no_reason) return o;
+  o.tag = s.tag_of(o.key);
+  s.flows.prefetch(o.tag);
+  return o;
+}
+
+struct Taken {
   Event::Reason refused = Event::no_reason;
-  uint16_t pool = 0xffff;
-  uint32_t tag = 0;
-  wire::Seq above;        // of the TIME-WAIT record that was taken over
+  wire::Seq above;  // of the TIME-WAIT record that was taken over
   bool took_over = false;
 };
 
 // Is this 4-tuple free, or a TIME-WAIT record of ours that may be taken over? That is so once the timestamp clock has
 // ticked: then PAWS keeps the old connection's duplicates out (RFC 6191, RFC6056-2.2).
-bool free_tuple(Stack& s, const wire::FlowKey& key, Chosen& chosen) {
-  chosen.tag = s.tag_of(key);
-  Number n = s.find(chosen.tag, key);
+bool free_tuple(Stack& s, const Opening& o, Taken& taken) {
+  Number n = s.find(o.tag, o.key);
   if (!n) return true;
   if (n.kind() != Kind::time_wait) return false;
   const TimeWait& record = s.time_waits[n.index()];
   if (!record.ts_ok || s.cx.now.ms() <= record.since.ms()) return false;
-  chosen.above = record.snd_nxt + 0x10000;
-  chosen.took_over = true;
+  taken.above = record.snd_nxt + 0x10000;
+  taken.took_over = true;
   s.cx.count(Count::time_wait_taken_over);
   end_time_wait(s, n.index());
   return true;
 }
 
-Chosen choose_port(Stack& s, wire::FlowKey& key) {
-  Chosen chosen;
-  if (key.local_port != 0) {
-    const wire::Steering* steering = s.config.steering;
-    if (steering != nullptr && steering->owner(key) != s.config.core)
-      chosen.refused = Event::other_core;  // its answers would go there
-    else if (!free_tuple(s, key, chosen))
-      chosen.refused = Event::in_use;
-    return chosen;
-  }
-  uint32_t pool = s.ports.pool_for(key.local, key.remote, key.remote_port);
-  if (pool == no_index) {
-    chosen.refused = Event::no_memory;
-    return chosen;
+Taken take_tuple(Stack& s, Opening& o) {
+  Taken taken;
+  if (o.pool == no_index) {
+    if (!free_tuple(s, o, taken)) taken.refused = Event::in_use;
+    return taken;
   }
   // A port that cannot be used all the same was chosen explicitly, is a listener's (RFC6056-3.2a), or is in TIME-WAIT
   // too young to be taken over, as all behind it then are: a few tries do.
-  for (int tries = 0; tries < 8 && s.ports.take(pool, key.local_port); ++tries) {
-    if (!s.listeners.has_port(key.local_port) && free_tuple(s, key, chosen)) {
-      chosen.pool = static_cast<uint16_t>(pool);
-      return chosen;
-    }
-    s.ports.put_back(pool, key.local_port);
+  for (int tries = 0; tries < 8; ++tries) {
+    if (!s.listeners.has_port(o.key.local_port) && free_tuple(s, o, taken)) return taken;
+    s.ports.put_back(o.pool, o.key.local_port);
+    if (tries == 7 || !s.ports.take(o.pool, o.key.local_port)) break;
+    o.tag = s.tag_of(o.key);
   }
-  chosen.refused = Event::no_port;
-  return chosen;
+  taken.refused = Event::no_port;
+  return taken;
 }
 
 // OPEN, active (RFC 9293 3.10.1).
-void connect(Stack& s, uint32_t channel, const Request& request) {
+void connect(Stack& s, uint32_t channel, const Request& request, Opening& o) {
   const OpenArguments& open = request.open;
-  wire::FlowKey key;
-  // RFC9293-MUST-43, -44; only our own is taken, below (RFC1122-3.2.1.3b)
-  key.local = open.local.is_unspecified() ? s.config.local.first : open.local.v4();
-  key.remote = open.remote.is_v4() ? open.remote.v4() : Ipv4Address{};
-  key.local_port = open.local_port;
-  key.remote_port = open.remote_port;
-  if (s.closing) return fail(s, channel, Event::closing, {}, request.token);
-  if (!connectable(s, key.remote) || key.remote_port == 0 || !s.config.local.contains(key.local))
-    return fail(s, channel, Event::invalid, {}, request.token);
-  uint16_t hop = next_hop(s, key.remote);
-  if (hop == Neighbors::none) return fail(s, channel, Event::unreachable, {}, request.token);
-  if (s.cx.tcbs.free_count() == 0) return fail(s, channel, Event::no_memory, {}, request.token);
-  Chosen chosen = choose_port(s, key);
-  if (chosen.refused != Event::no_reason) return fail(s, channel, chosen.refused, {}, request.token);
+  if (o.refused != Event::no_reason) return fail(s, channel, o.refused, {}, request.token);
+  uint16_t hop = next_hop(s, o.key.remote);
+  bool has_room = s.cx.tcbs.free_count() != 0;
+  if (hop == Neighbors::none || !has_room) {
+    if (o.pool != no_index) s.ports.put_front(o.pool, o.key.local_port);
+    return fail(s, channel, has_room ? Event::unreachable : Event::no_memory, {}, request.token);
+  }
+  Taken taken = take_tuple(s, o);
+  if (taken.refused != Event::no_reason) return fail(s, channel, taken.refused, {}, request.token);
 
-  Tcb* tcb = new_tcb(s, key, chosen.tag, hop, open.options, channel, request.token);
-  tcp::Initial initial = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now);
-  if (chosen.took_over && wire::before(initial.iss, chosen.above)) initial.iss = chosen.above;
-  tcb->port_pool = chosen.pool;
+  Tcb* tcb = new_tcb(s, o.key, o.tag, hop, open.options, channel, request.token);
+  tcp::Initial initial = tcp::initial_numbers(s.cx.isn_secret, o.key, s.cx.now);
+  if (taken.took_over && wire::before(initial.iss, taken.above)) initial.iss = taken.above;
+  tcb->port_pool = static_cast<uint16_t>(o.pool);  // no_index becomes none
   tcb->set(tcp::active | tcp::send_syn);
   tcb->iss = initial.iss;
   tcb->snd.una = tcb->snd.nxt = tcb->snd.max = initial.iss;
   tcb->end = initial.iss + 1;
   tcb->ts_offset = initial.ts_offset;
-  ensure(s.flows.insert(chosen.tag, Number::make(Kind::tcb, s.cx.index_of(*tcb))));
+  ensure(s.flows.insert(o.tag, Number::make(Kind::tcb, s.cx.index_of(*tcb))));
   tcp::set_state(*tcb, State::syn_sent);
   s.cx.count(Count::active_opens);
   s.cx.want_output(*tcb);
@@ -225,22 +241,26 @@ void on_connection(Stack& s, uint32_t channel, const Request& request) {
 
 void request(Stack& s, uint32_t channel, std::span<const Request> requests, Output& out) {
   s.cx.release = &out.release;
-  for (const Request& r : requests) {
+  ensure(requests.size() <= limits::requests_per_turn);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const Request& r = requests[i];
+    if (r.kind == Request::connect) s.openings[i] = prepare(s, r.open);
     bool names_one = r.kind != Request::listen && r.kind != Request::unlisten && r.kind != Request::connect;
     if (!names_one || r.connection.slot() >= s.cx.tcbs.capacity()) continue;
     const char* tcb = reinterpret_cast<const char*>(&s.cx.tcbs[r.connection.slot()]);
     for (int line = 0; line < 4; ++line) __builtin_prefetch(tcb + 64 * line, 1);
   }
-  for (const Request& r : requests) {
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const Request& r = requests[i];
     switch (r.kind) {
       case Request::none: break;
       case Request::listen: listen(s, channel, r); break;
       case Request::unlisten: unlisten(s, channel, r); break;
-      case Request::connect: connect(s, channel, r); break;
+      case Request::connect: connect(s, channel, r, s.openings[i]); break;
       case Request::send: send(s, channel, r); break;
       case Request::diagnose: diagnose(s, channel, r); break;
       case Request::recycle:
-        for (uint32_t i = 0; i < r.slice_count; ++i) s.cx.give_back(r.slices[i]);
+        for (const Slice& slice : std::span{r.slices, r.slice_count}) s.cx.give_back(slice);
         break;
       default: on_connection(s, channel, r);
     }
