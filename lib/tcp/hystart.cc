@@ -21,8 +21,10 @@ void begin_round(Tcb& tcb) {
 }  // namespace
 
 void hystart_init(Tcb& tcb) {
-  tcb.hystart = {.end = tcb.snd.nxt, .last_min = infinite, .current_min = infinite, .baseline = infinite, .samples = 0,
-                 .css_left = 0};
+  auto& h = tcb.hystart;
+  h.end = tcb.snd.nxt;
+  h.last_min = h.current_min = h.baseline = infinite;
+  h.samples = h.css_left = 0;
 }
 
 uint32_t hystart_growth(Tcb& tcb, const Acked& a, uint32_t stretch) {

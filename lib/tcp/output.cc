@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/output.h"
 
+#include <new>
+
 #include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/flight.h"
@@ -42,9 +44,8 @@ namespace {
 // What every segment of a connection has. The local address is the connection's for all its life (RFC9293-MUST-45).
 // It acknowledges everything received so far: output runs after the whole burst was taken in (RFC9293-MUST-58, -59).
 TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq seq) {
-  TxSegment& tx = out.segments->push();
+  TxSegment& tx = *new (&out.segments->push()) TxSegment;  // in place: an assignment copies, and waits for its stores
   --out.room;
-  tx = TxSegment{};
   tx.flags = flags;
   tx.local = tcb.key.local;
   tx.remote = tcb.key.remote;

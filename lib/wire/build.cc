@@ -18,10 +18,9 @@ constexpr uint32_t eth_length = 14, ip_length = 20, tcp_length = 20, icmp_part =
 constexpr uint8_t proto_icmp = 1, proto_tcp = 6;
 constexpr uint16_t dont_fragment = 0x4000;
 
+// From two loads: six bytes that are copied into a number of eight are read back before they are stored, which waits.
 uint64_t as_number(const Mac& mac) {
-  uint64_t value = 0;
-  std::memcpy(&value, mac.bytes.data(), mac.bytes.size());
-  return __builtin_bswap64(value) >> 16;
+  return static_cast<uint64_t>(load_be32(&mac.bytes[0])) << 16 | load_be16(&mac.bytes[4]);
 }
 
 // The first 16 bytes: Ethernet and what `next` puts into the two behind it.
