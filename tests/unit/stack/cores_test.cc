@@ -75,6 +75,7 @@ class CoresTest : public testing::Test {
   static wire::TxSegment arp_request() {
     wire::TxSegment tx;
     tx.kind = wire::TxSegment::arp_request;
+    tx.destination = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
     tx.local = peer;
     tx.remote = own;
     return tx;
