@@ -7,7 +7,7 @@
 set -eu
 
 build_packages="build-essential meson ninja-build pkg-config libdpdk-dev dpdk-dev libnuma-dev nlohmann-json3-dev
-  libcli11-dev libtomlplusplus-dev libgtest-dev libbenchmark-dev libhttp-parser-dev"
+  libcli11-dev libtomlplusplus-dev libgtest-dev libbenchmark-dev libhttp-parser-dev libpcap-dev"
 test_packages="clang libclang-rt-14-dev tshark tcpdump nginx-light wrk netcat-openbsd curl iproute2 ethtool
   python3 valgrind iptables hping3"
 

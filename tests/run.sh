@@ -232,7 +232,7 @@ core_tests=
 [ -n "$sanitized" ] && core_tests=$(tests_of build-sanitize | cut -d'|' -f2 | tr '\n' ' ')
 if configure build; then
   mapfile -t targets < <(targets_of build "$core_tests")
-  compile build apps/millrace-echo apps/millrace-load tests/interop/call-back tests/interop/millrace-bulk \
+  compile build apps/millrace-echo apps/millrace-load apps/millrace-stat tests/interop/call-back tests/interop/millrace-bulk \
     tests/sim/millrace-sim tests/sim/millrace-path "$packetdrill.so" "$packetdrill-info.so" "${targets[@]}" && release=yes
 fi
 

@@ -78,6 +78,7 @@ Config server_config(const Plan& plan) {
   Config config = config_of(plan, Side::server);
   config.address = pair_server;
   config.address_count = 1;
+  config.pcap.clear();  // the client's frames are all frames
   config.lcore = plan.server_lcore;
   config.seed = plan.config.seed == 0 ? 0 : plan.config.seed + 1;
   return config;

@@ -19,6 +19,8 @@ inline constexpr uint32_t slices_per_turn = segments_per_turn * 8;
 inline constexpr uint32_t quantum_segments = 4;   // of one connection, before the next has its turn
 inline constexpr uint32_t sack_blocks = 4;        // what fits in a header
 inline constexpr uint32_t channels = 8;           // applications attached to one core
+inline constexpr uint32_t diagnosed_places_per_turn = 64;  // looked at for who asks from outside
+inline constexpr uint32_t diagnosed_rows_per_turn = 8;     // of them copied: thirteen cache lines each
 
 static_assert(answer_reserve >= rx_burst, "each received frame may need one answer");
 static_assert(slices_per_turn >= slices_per_segment);

@@ -114,6 +114,17 @@ const char* name(Limit value) {
   return "?";
 }
 
+const char* name(NeighborDiagnostics::State value) {
+  switch (value) {
+    case NeighborDiagnostics::State::incomplete: return "INCOMPLETE";
+    case NeighborDiagnostics::State::reachable: return "REACHABLE";
+    case NeighborDiagnostics::State::probe: return "PROBE";
+    case NeighborDiagnostics::State::failed: return "FAILED";
+    case NeighborDiagnostics::State::permanent: return "PERMANENT";
+  }
+  return "?";
+}
+
 const char* name(Congestion value) {
   switch (value) {
     case Congestion::cubic: return "cubic";

@@ -8,10 +8,13 @@
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
+#include <rte_pdump.h>
 #include <rte_version.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 
 #include "millrace/config.h"
 #include "nic/machine.h"
@@ -19,6 +22,7 @@
 namespace millrace::nic {
 
 static bool started = false;
+static std::string& shared_as = *new std::string;  // needed after all statics have gone
 
 // EAL's own tables, the heads of pools and the drivers' rings.
 static constexpr size_t eal_base_bytes = size_t{96} << 20;
@@ -29,6 +33,16 @@ static bool starts_with(const std::string& text, const char* prefix) {
 
 static void choose_memory(const EalNeeds& needs, bool is_pci, std::vector<std::string>& options) {
   size_t need = needs.packet_bytes + eal_base_bytes;
+  if (!needs.share.empty()) {
+    // Another process maps the same files, so there must be some. What a killed one of this name has left is free.
+    if (huge_bytes() < need)
+      throw ConfigError("--share needs " + std::to_string(need >> 20) + " MB of huge pages: echo " +
+                        std::to_string((need >> 21) + 1) + " | sudo tee /proc/sys/vm/nr_hugepages");
+    if (hugetlbfs_mounts().empty())
+      throw ConfigError("--share needs huge pages as files: sudo mkdir -p /dev/hugepages && sudo mount -t hugetlbfs nodev "
+                        "/dev/hugepages");
+    return;
+  }
   if (free_huge_bytes() >= need) {
     options.push_back("--in-memory");  // leaves no files behind, whatever end the program comes to
     if (starts_with(needs.device, "net_virtio_user") || starts_with(needs.device, "net_vhost"))
@@ -48,8 +62,8 @@ static std::vector<std::string> choose(const EalNeeds& needs) {
   std::string pci = pci_address(needs.device);
   std::vector<std::string> options = {"-l",
                                       std::to_string(needs.lcore),
-                                      "--no-telemetry",
-                                      "--file-prefix=millrace" + std::to_string(getpid()),
+                                      "--file-prefix=" + (needs.share.empty() ? "millrace" + std::to_string(getpid())
+                                                                               : needs.share),
                                       "--log-level=lib.*:error",
                                       "--log-level=pmd.*:error",
                                       "--log-level=bus.*:error"};
@@ -79,6 +93,22 @@ static int init_without_usage(std::vector<char*>& argv) {
   return result;
 }
 
+// EAL leaves its directory behind, and all that is shared. A program that has not started has nothing there: the name
+// may be another's.
+static void remove_files() {
+  if (!started) return;
+  if (shared_as.empty()) {
+    rmdir(rte_eal_get_runtime_dir());
+    return;
+  }
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  fs::remove_all(rte_eal_get_runtime_dir(), ignored);
+  for (const std::string& mount : hugetlbfs_mounts())
+    for (const auto& file : fs::directory_iterator(mount, ignored))
+      if (starts_with(file.path().filename(), (shared_as + "map_").c_str())) fs::remove(file.path(), ignored);
+}
+
 void start_eal(const EalNeeds& needs) {
   if (started) return;
   if (!cpu_exists(needs.lcore))
@@ -97,11 +127,16 @@ void start_eal(const EalNeeds& needs) {
     line += (line.empty() ? "" : " ") + word;
   }
   argv.push_back(nullptr);
+  // Telemetry's socket is unlinked by a function of EAL's own at the end. What is registered earlier is called later.
+  if (needs.options.empty()) std::atexit(remove_files);
   if (init_without_usage(argv) < 0)
     throw ConfigError(std::string("DPDK's EAL does not start (") + rte_strerror(rte_errno) +
-                      ") with: " + line.substr(words[0].size() + 1));
-  // Without huge pages EAL leaves a directory of ours behind; it goes where it is empty, that is: of no use.
-  if (needs.options.empty()) rmdir(rte_eal_get_runtime_dir());
+                      ") with: " + line.substr(words[0].size() + 1) +
+                      (needs.share.empty() ? "" : "; does another program share as " + needs.share + "?"));
+  // Only who shares its memory can be attached to; the tables for it take 4 MB.
+  if (access((std::string(rte_eal_get_runtime_dir()) + "/config").c_str(), F_OK) == 0 && rte_eal_has_hugepages() != 0)
+    static_cast<void>(rte_pdump_init());
+  shared_as = needs.share;
   started = true;
 }
 

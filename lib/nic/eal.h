@@ -14,7 +14,8 @@ struct EalNeeds {
   std::string device;  // first device; empty: rings only
   uint32_t lcore = 0;
   size_t packet_bytes = 0;           // of all packet pools, as far as known
-  std::vector<std::string> options;  // the user's own; empty: chosen
+  std::vector<std::string> options{};  // the user's own; empty: chosen
+  std::string share{};                 // the file prefix under which secondary processes attach; empty: none can
 };
 
 // Starts EAL, or does nothing when it runs already. Throws ConfigError.

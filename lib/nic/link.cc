@@ -31,7 +31,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
     throw ConfigError("net_af_xdp passes nothing with so few buffers: give more than --packet-buffers 4096");
   check_device(config.device);
   uint32_t extra = extra_buffers(config.cores);
-  start_eal({config.device, choose_cpus(config.lcore, 1)[0], pool_bytes(config, extra), config.eal});
+  start_eal({config.device, choose_cpus(config.lcore, 1)[0], pool_bytes(config, extra), config.eal, config.share});
   register_thread();
   Port& port = link->ports_[0];
   std::string pci = pci_address(config.device);
@@ -62,7 +62,8 @@ static std::vector<rte_ring*> make_rings(const std::string& name, uint32_t count
 std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
   auto link = std::make_shared<Link>();
   uint32_t extra = left.cores + right.cores == 2 ? 0 : extra_buffers(std::max(left.cores, right.cores));
-  start_eal({"", choose_cpus(left.lcore, 1)[0], pool_bytes(left, extra) + pool_bytes(right, extra), left.eal});
+  start_eal({"", choose_cpus(left.lcore, 1)[0], pool_bytes(left, extra) + pool_bytes(right, extra), left.eal,
+             left.share});
   register_thread();
   static std::atomic<unsigned> number{0};
   std::string name = "mr" + std::to_string(getpid()) + "_" + std::to_string(number++);
@@ -99,6 +100,7 @@ void Link::close() {
     if (!port.is_open) continue;
     port.is_open = false;
     if (port.handover != nullptr) port.handover->drain();
+    port.capture.reset();
     remove_device(port.id);
   }
   for (std::vector<rte_ring*>& rings : rings_) {

@@ -19,16 +19,28 @@ namespace millrace::nic {
 
 namespace fs = std::filesystem;
 
-size_t free_huge_bytes() {
+static size_t sum_of_huge_pages(const char* which) {
   size_t bytes = 0;
   std::error_code ignored;
   for (auto& entry : fs::directory_iterator("/sys/kernel/mm/hugepages", ignored)) {
     std::string name = entry.path().filename();  // hugepages-2048kB
     size_t count = 0;
-    if (name.rfind("hugepages-", 0) == 0 && std::ifstream(entry.path() / "free_hugepages") >> count)
+    if (name.rfind("hugepages-", 0) == 0 && std::ifstream(entry.path() / which) >> count)
       bytes += count * 1024 * std::strtoull(name.c_str() + 10, nullptr, 10);
   }
   return bytes;
+}
+
+size_t free_huge_bytes() { return sum_of_huge_pages("free_hugepages"); }
+size_t huge_bytes() { return sum_of_huge_pages("nr_hugepages"); }
+
+std::vector<std::string> hugetlbfs_mounts() {
+  std::ifstream mounts("/proc/self/mounts");
+  std::vector<std::string> out;
+  std::string device, place, type, rest;
+  while (mounts >> device >> place >> type && std::getline(mounts, rest))
+    if (type == "hugetlbfs") out.push_back(place);
+  return out;
 }
 
 uint32_t cpu_count() {

@@ -11,6 +11,8 @@
 namespace millrace::nic {
 
 size_t free_huge_bytes();  // huge pages of all sizes that nobody has reserved
+size_t huge_bytes();       // and of all
+std::vector<std::string> hugetlbfs_mounts();
 bool cpu_exists(uint32_t cpu);
 uint32_t cpu_count();
 // The CPUs that this process may use, as they were when first asked for: a thread that has become an lcore has one.

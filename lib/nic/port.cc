@@ -198,6 +198,7 @@ void start_port(Port& port, const Config& config, bool own_mac) {
   configure(port, config, info);
   agree_on_owners(port, config, info);
   if (config.cores > 1) port.handover = std::make_unique<Handover>(config.cores, port.queues);
+  if (!config.pcap.empty()) port.capture = std::make_unique<Capture>(config.pcap, port.id, config.cores);
   rte_ether_addr drivers{};
   rte_eth_macaddr_get(port.id, &drivers);
   // A driver that filters by its own address must let ours in. (net_tap hands over whatever the kernel

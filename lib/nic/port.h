@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "millrace/config.h"
+#include "nic/capture.h"
 #include "nic/handover.h"
 #include "nic/mempool.h"
 #include "wire/build.h"
@@ -52,6 +53,7 @@ struct Port {
   std::string steering_reason;                      // of software
   std::unique_ptr<wire::Steering> steering;         // of several cores
   std::unique_ptr<Handover> handover;               // likewise
+  std::unique_ptr<Capture> capture;                 // null: none was asked for
   std::atomic<bool> rss_doubted{false};             // a hash has come that is not what was read back
   std::string name;
   std::string banner;

@@ -62,6 +62,8 @@ std::span<const wire::Frame> Rx::poll(uint32_t limit) {
   if (handover_ == nullptr) [[likely]] {
     uint16_t got = rte_eth_rx_burst(port_->id, 0, mbufs, static_cast<uint16_t>(limit));
     for (uint16_t i = 0; i < got; ++i) rte_prefetch0(mbufs[i]);
+    if (port_->capture != nullptr) [[unlikely]]
+      port_->capture->copy(core_, mbufs, got, Capture::Direction::in);
     return {frames_, convert(mbufs, 0, got)};
   }
   crossed_ = {};
@@ -72,6 +74,8 @@ std::span<const wire::Frame> Rx::poll(uint32_t limit) {
     got += rte_eth_rx_burst(port_->id, static_cast<uint16_t>(core_), mbufs + taken,
                             static_cast<uint16_t>(limit - taken));
   for (uint32_t i = taken; i < got; ++i) rte_prefetch0(mbufs[i]);
+  if (port_->capture != nullptr) [[unlikely]]
+    port_->capture->copy(core_, mbufs + taken, got - taken, Capture::Direction::in);
   convert(mbufs, 0, taken);  // all of them: they are in one piece
   for (; copies_ != 0; copies_ &= copies_ - 1) frames_[std::countr_zero(copies_)].copy = true;
   return {frames_, steer(taken, convert(mbufs, taken, got))};

@@ -20,6 +20,7 @@ static constexpr uint16_t driver_burst = 64;
 
 void Tx::init(Port& port, uint32_t core) {
   port_ = &port;
+  core_ = core;
   pool_ = &port.cores[core].tx_pool;
   queue_ = port.queue_of(core);
   if (port.handover == nullptr) return;
@@ -106,6 +107,9 @@ void Tx::send(std::span<const wire::TxSegment> segments, std::span<const Slice> 
     backlog_[tail_++] = mbuf;
   }
   if (port_->tx_offload.ip || port_->tx_offload.l4) tail_ = check(first, tail_);
+  // Here and not where the driver takes them: what it leaves is offered again.
+  if (port_->capture != nullptr) [[unlikely]]
+    port_->capture->copy(core_, backlog_ + first, tail_ - first, Capture::Direction::out);
   flush();
 }
 

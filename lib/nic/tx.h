@@ -57,6 +57,7 @@ class Tx {
 
   Port* port_ = nullptr;
   PacketPool* pool_ = nullptr;
+  uint32_t core_ = 0;
   uint16_t queue_ = 0;
   Handover::Crossing* relay_ = nullptr;           // towards the core whose queue it is
   std::vector<Handover::Crossing*> forwarded_;    // from cores that send by this one's queue

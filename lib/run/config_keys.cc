@@ -89,6 +89,7 @@ static void add_link(Settings& settings, Config& config) {
                 .flag_value = "software",
                 .put = put_checksums,
                 .show = [&] { return run::quoted(config.hardware_checksums ? "hardware" : "software"); }});
+  settings.text("pcap", "--pcap", config.pcap, "write all its frames to a file (pcapng); empty: no", "a file's name");
 }
 
 // The options that have a flag of their own; the others are in files, and with --set.
@@ -188,6 +189,8 @@ void Settings::add(Config& config) {
   list("options", "", config.eal,
        "instead of those that are chosen; what stands before -- on a command line is this",
        "an EAL option, such as \"--no-huge\"");
+  text("share", "--share", config.share,
+       "a name under which dpdk-dumpcap can attach; needs huge pages; empty: nobody can", "a name");
   eal_ = &config.eal;
   check([&config] { run::check(config); });
 }

@@ -16,6 +16,7 @@
 #include "run/settings.h"
 #include "run/shutdown.h"
 #include "run/signals.h"
+#include "run/telemetry.h"
 #include "run/worker.h"
 
 namespace millrace {
@@ -33,9 +34,11 @@ struct Endpoint::Impl {
       ends->workers[side].push_back(workers.back().get());
     }
     before.restore();
+    for (auto& worker : workers) told.push_back(std::make_unique<run::Told>(*worker, config));
   }
 
   ~Impl() {
+    told.clear();
     if (workers.empty() || has_left) return;
     for (auto& worker : workers) worker->leave();
     ends->workers[side].clear();
@@ -47,6 +50,7 @@ struct Endpoint::Impl {
   const int side;
   run::Cores cores;
   std::vector<std::unique_ptr<run::Worker>> workers;
+  std::vector<std::unique_ptr<run::Told>> told;
   std::atomic<bool> stop{false};
   bool has_left = false;
   int exit_code = 0;
@@ -72,6 +76,8 @@ std::pair<Endpoint, Endpoint> Endpoint::pair(const Config& left, const Config& r
   prepare(right);
   if (left.address == right.address)
     throw ConfigError("the two ends of a pair need two addresses, not " + to_string(left.address) + " twice");
+  if (!left.pcap.empty() && left.pcap == right.pcap)
+    throw ConfigError("the two ends of a pair cannot write one capture: " + left.pcap);
   nic::Affinity before;
   auto ends = std::make_shared<run::Ends>();
   ends->link = nic::Link::open_pair(left, right);
@@ -174,6 +180,7 @@ void Endpoint::idle(uint32_t core) {
 int Endpoint::finish(const Application& application) {
   if (impl_->has_left) return impl_->exit_code;
   stop();
+  impl_->told.clear();
   impl_->exit_code = run::finish(*impl_->ends, impl_->side, application);
   impl_->has_left = true;
   impl_->ends->workers[impl_->side].clear();

@@ -93,6 +93,11 @@ void check(const Config& config) {
   demand(config.first_port >= 1 && config.first_port <= config.last_port, "first_port is 1 to last_port",
          "pools.first_port");
   check(config.tcp);
+  if (!config.pcap.empty()) nic::check_capture_file(config.pcap);
+  demand(config.share.find_first_of("/ ") == std::string::npos && config.share.size() < 64,
+         "'" + config.share + "' is no name to share: letters and digits", "eal.share");
+  demand(config.share.empty() || config.eal.empty(),
+         "with EAL options of your own give --file-prefix among them, not --share", "eal.share");
 }
 
 static uint64_t random_number() {

@@ -86,6 +86,13 @@ int finish(Ends& ends, int side, const Application& application) {
   for (Worker* worker : workers) unsent += worker->leave();
   if (unsent != 0) std::printf("%s: %u frames that the driver did not take\n", name, unsent);
 
+  bool capture_failed = false;
+  if (nic::Capture* capture = workers[0]->port().capture.get(); capture != nullptr) {
+    capture->end();
+    capture_failed = capture->has_failed();
+    std::printf("%s\n", capture->report().c_str());
+  }
+
   // Of a pair the last one has all the buffers to count: until then the other may hold some of ours.
   int result = 0;
   if (ends.link->leave()) {
@@ -94,7 +101,7 @@ int finish(Ends& ends, int side, const Application& application) {
     std::printf("%s\n", report.c_str());
   }
   std::fflush(stdout);
-  return result;
+  return capture_failed ? 1 : result;
 }
 
 }  // namespace millrace::run

@@ -116,6 +116,8 @@ bool Worker::turn(const Application& application) {
     useful |= count_crossed();
     publish_gauges();
   }
+  if (inquiry_.is_asked()) [[unlikely]]
+    inquiry_.answer_some({*stack_, now_, rx_, tx_});
   return useful;
 }
 
@@ -175,7 +177,7 @@ void Worker::looped_turn(const Application& application) {
   last_was_useful_ = turn(application);
   if (last_was_useful_)
     idle_turns_ = 0;
-  else
+  else if (!inquiry_.is_asked())
     idle();
 }
 
@@ -244,6 +246,7 @@ bool Worker::drain_step() {
 }
 
 uint32_t Worker::leave() {
+  inquiry_.close();
   for (auto& channel : channels_) {
     channel->end();
     channel->read_all();

@@ -16,6 +16,7 @@
 #include "nic/tx.h"
 #include "run/channel.h"
 #include "run/cores.h"
+#include "run/inquiry.h"
 #include "run/memory.h"
 #include "stack/stack.h"
 
@@ -50,6 +51,9 @@ class Worker {
   void join(bool pin = true);
   bool is_mine() const { return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
 
+  // Some thread has.
+  bool has_begun() const { return thread_.load(std::memory_order_relaxed) != std::thread::id(); }
+
   // One turn. True if it did something. `application` may be empty: then nobody reads the events.
   bool turn(const Application& application);
   // The same, measured, for a loop that does nothing else, and idling after it...
@@ -78,6 +82,8 @@ class Worker {
   ChannelHost& inline_channel() { return *channels_[0]; }
   Endpoint::Load load() const { return meter_.read(clock_); }
   uint64_t frames_seen() const { return frames_seen_; }
+  // For control threads.
+  Inquiry& inquiry() { return inquiry_; }
   uint32_t core() const { return core_; }
   uint32_t cpu() const { return cpu_; }
   // Of several cores: as they were at the end of the last turn. Any thread.
@@ -119,6 +125,7 @@ class Worker {
   LoadMeter meter_;
   std::atomic<uint32_t> connections_{0}, half_open_{0}, time_wait_{0};
   std::atomic<std::thread::id> thread_{};
+  Inquiry inquiry_;
 
   // What out_ writes to.
   std::vector<wire::TxSegment> segments_;

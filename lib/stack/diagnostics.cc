@@ -61,13 +61,28 @@ bool diagnostics(const Stack& s, ConnectionId connection, Instant now, Diagnosti
   return tcb != nullptr;
 }
 
-uint32_t diagnose_next(const Stack& s, Instant now, DiagnosticsCursor& at, uint32_t steps, std::span<Diagnostics> rows) {
+static uint32_t places(const Stack& s, Kind kind) {
+  return kind == Kind::tcb ? s.cx.tcbs.capacity() : kind == Kind::half_open ? s.half_opens.capacity()
+                                                                            : s.time_waits.capacity();
+}
+
+// A kind that has none of the states is passed over in one step.
+static bool may_have(Kind kind, const DiagnosticsFilter& filter) {
+  if (kind == Kind::half_open) return filter.has(State::syn_received);
+  if (kind == Kind::time_wait) return filter.has(State::time_wait);
+  constexpr uint32_t never = DiagnosticsFilter::bit(State::time_wait) | DiagnosticsFilter::bit(State::listen) |
+                             DiagnosticsFilter::bit(State::closed);
+  return (filter.states & ~never) != 0;
+}
+
+uint32_t diagnose_next(const Stack& s, Instant now, DiagnosticsCursor& at, uint32_t steps, std::span<Diagnostics> rows,
+                       const DiagnosticsFilter& filter) {
   uint32_t filled = 0;
+  auto fill = [&](State state, const auto& record, auto... when) {
+    if (filter.matches(state, record.key)) diagnose(s, record, when..., rows[filled++]);
+  };
   for (; steps > 0 && filled < rows.size() && !at.done(); --steps, ++at.index) {
-    uint32_t places = at.kind == Kind::tcb         ? s.cx.tcbs.capacity()
-                      : at.kind == Kind::half_open ? s.half_opens.capacity()
-                                                   : s.time_waits.capacity();
-    if (at.index == places) {
+    if (at.index >= places(s, at.kind) || !may_have(at.kind, filter)) {
       at.over = at.kind == Kind::time_wait;
       at.kind = at.kind == Kind::tcb ? Kind::half_open : Kind::time_wait;
       at.index = UINT32_MAX;  // the next step begins at 0
@@ -75,11 +90,11 @@ uint32_t diagnose_next(const Stack& s, Instant now, DiagnosticsCursor& at, uint3
     }
     if (at.kind == Kind::tcb) {
       const Tcb& tcb = s.cx.tcbs[at.index];
-      if (tcb.state != State::closed) diagnose(s, tcb, now, rows[filled++]);
+      if (tcb.state != State::closed) fill(tcb.state, tcb, now);
     } else if (at.kind == Kind::half_open) {
-      if (s.half_opens[at.index].in_use) diagnose(s, s.half_opens[at.index], rows[filled++]);
+      if (s.half_opens[at.index].in_use) fill(State::syn_received, s.half_opens[at.index]);
     } else if (s.time_waits[at.index].alive) {
-      diagnose(s, s.time_waits[at.index], rows[filled++]);
+      fill(State::time_wait, s.time_waits[at.index]);
     }
   }
   return filled;
@@ -100,6 +115,21 @@ bool diagnostics(const Stack& s, uint32_t listener, ListenerDiagnostics& out) {
   out.half_open = l.half_open;
   out.accepted = l.accepted;
   out.cookies = s.cx.now < l.cookies_until;
+  return true;
+}
+
+uint32_t neighbor_places(const Stack& s) { return s.neighbors.size(); }
+
+bool diagnostics(const Stack& s, uint32_t neighbor, NeighborDiagnostics& out) {
+  using Shown = NeighborDiagnostics::State;
+  const Neighbor& n = s.neighbors[static_cast<uint16_t>(neighbor)];
+  if (n.state == Neighbor::State::unused) return false;
+  Shown state = n.fixed                                   ? Shown::permanent
+                : n.state == Neighbor::State::incomplete ? Shown::incomplete
+                : n.state == Neighbor::State::reachable  ? Shown::reachable
+                : n.state == Neighbor::State::probing    ? Shown::probe
+                                                         : Shown::failed;
+  out = {n.address, n.usable() ? MacAddress{n.mac} : MacAddress{}, state, n.users, n.asked, n.next_at};
   return true;
 }
 

@@ -32,6 +32,7 @@ import cases_load  # noqa: F401
 import cases_network  # noqa: F401
 import cases_peer  # noqa: F401
 import cases_settings  # noqa: F401
+import cases_stat  # noqa: F401
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network
 from world import CALL_BACK, ECHO, KERNEL, World
@@ -152,7 +153,7 @@ def why_not_here(build):
     for tool in ("ip", "ss", "nc", "ethtool", "iptables", "tcpdump", "tshark"):
         if shutil.which(tool) is None:
             return f"no {tool} here: config/setup.sh --tests"
-    for program in (ECHO, CALL_BACK, "tests/interop/millrace-bulk"):
+    for program in (ECHO, CALL_BACK, "tests/interop/millrace-bulk", "apps/millrace-stat"):
         if not (Path(build) / program).exists():
             return f"no {program} in {build}"
     return ""

@@ -55,8 +55,10 @@ struct Config {
   uint16_t first_port = 1024;          // local ports of connects that name none (RFC6056-3.2b)
   uint16_t last_port = 65535;
   TcpOptions tcp;                      // timers, windows, options: millrace/tcp_options.h
+  std::string pcap;                    // a file to write all frames to (pcapng); empty: none
   bool hardware_checksums = true;      // use the NIC's where it has them
   uint64_t seed = 0;                   // 0: from the system's random source
+  std::string share;                   // the name under which other DPDK processes can attach (dpdk-dumpcap); empty: none
   std::vector<std::string> eal;        // EAL options of the user's own; empty: chosen
 
   // What all simple programs share (millrace/settings.h): [EAL options --] [--config FILE] --device DEV

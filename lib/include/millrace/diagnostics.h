@@ -160,4 +160,23 @@ struct ListenerDiagnostics {
   bool cookies = false;          // SYN cookies were sent lately, and are accepted
 };
 
+// A next hop, as `ip neighbour` shows it.
+struct NeighborDiagnostics {
+  enum class State : uint8_t {
+    incomplete,  // asked for; nothing can be sent
+    reachable,
+    probe,       // old: asked again, the known address is used meanwhile
+    failed,      // did not answer
+    permanent,   // the user's own
+  };
+  Ipv4Address address;
+  MacAddress mac;                // unspecified: not known
+  State state = State::incomplete;
+  uint32_t users = 0;            // connections and half-open records that go this way
+  uint8_t asked = 0;             // requests since the state began
+  Instant until = Instant::never();  // when the state's timer ends
+};
+// "REACHABLE"
+const char* name(NeighborDiagnostics::State state);
+
 }  // namespace millrace

@@ -86,6 +86,23 @@ bool diagnostics(const Stack&, ConnectionId, Instant, Diagnostics&) {
 bool addresses(const Stack&, ConnectionId, wire::FlowKey&) {
   return false;
 }
+uint32_t diagnose_next(const Stack&, Instant, DiagnosticsCursor& at, uint32_t, std::span<Diagnostics>,
+                       const DiagnosticsFilter&) {
+  at.over = true;
+  return 0;
+}
+uint32_t listener_places(const Stack&) {
+  return 0;
+}
+bool diagnostics(const Stack&, uint32_t, ListenerDiagnostics&) {
+  return false;
+}
+uint32_t neighbor_places(const Stack&) {
+  return 0;
+}
+bool diagnostics(const Stack&, uint32_t, NeighborDiagnostics&) {
+  return false;
+}
 }  // namespace stack
 
 namespace {
