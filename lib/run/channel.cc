@@ -166,6 +166,7 @@ Request& Channel::next_request() {
   request.urgent = false;
   request.more = false;
   request.backlog = 0;
+  request.max_segment = 0;
   return request;
 }
 
@@ -198,7 +199,8 @@ Instant Channel::now() const {
 void Channel::listen(const Listen& arguments) {
   Request& request = next_request();
   request.kind = Request::listen;
-  request.backlog = arguments.backlog;
+  request.backlog = static_cast<uint16_t>(std::min(arguments.backlog, 65535u));
+  request.max_segment = arguments.max_segment;
   request.token = arguments.token;
   request.open = {arguments.address, IpAddress{}, arguments.port, 0, arguments.options};
   submit();
@@ -216,6 +218,7 @@ void Channel::connect(const Connect& arguments) {
   Request& request = next_request();
   request.kind = Request::connect;
   request.token = arguments.token;
+  request.max_segment = arguments.max_segment;
   request.open = {arguments.local, arguments.address, arguments.local_port, arguments.port,
                   arguments.options};
   submit();

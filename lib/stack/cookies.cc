@@ -25,7 +25,7 @@ void send_cookie(Stack& s, uint32_t listener_index, const FlowKey& key, const Se
   tx.ack = seg.seq + 1;
   tx.wnd = static_cast<uint16_t>(std::min(buffer.first, 65535u));
   tx.options = terms.options | wire::opt_mss | s.cx.syn_order();
-  tx.mss = s.cx.own_mss;
+  tx.mss = listener.own_mss;
   if (terms.options & wire::opt_timestamps) {
     uint32_t offset = tcp::initial_numbers(s.cx.isn_secret, key, s.cx.now).ts_offset;
     tx.wscale = buffer.scale;

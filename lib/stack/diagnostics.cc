@@ -38,7 +38,8 @@ void diagnose(const Stack& s, const HalfOpen& record, Diagnostics& out) {
   out.send_wscale = record.wscale;
   out.receive_wscale = record.own_wscale;
   out.peer_mss = record.mss;
-  out.receive_mss = s.cx.own_mss;
+  const Listener* listener = s.listener_of(record.listener);
+  out.receive_mss = listener != nullptr ? listener->own_mss : s.cx.own_mss;
   out.send_window = record.wnd;
   out.receive_buffer = record.receive_buffer;
   out.resent_segments = record.sent > 1 ? record.sent - 1u : 0;

@@ -36,6 +36,7 @@ struct Listener {
   uint32_t backlog = 0;
   uint32_t untold = 0;  // accepted connections whose event is not delivered
   uint16_t port = 0;
+  uint16_t own_mss = 0;  // what its SYN,ACKs say
   uint8_t channel = 0;
   uint32_t half_open = 0;  // records
   uint64_t accepted = 0;
@@ -106,7 +107,7 @@ class Stack {
   }
   // A listener's index with its generation: records and connections that outlive it must not take its successor for it.
   uint32_t handle_of(uint32_t listener) const { return listening[listener].generation << 16 | listener; }
-  Listener* listener_of(uint32_t handle) {  // nullptr: gone
+  Listener* listener_of(uint32_t handle) const {  // nullptr: gone
     uint32_t index = handle & 0xffff;
     return handle != no_index && handle_of(index) == handle ? &listening[index] : nullptr;
   }

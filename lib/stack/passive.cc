@@ -24,7 +24,10 @@ uint8_t agreed_options(const Stack& s, uint8_t offered) {
 namespace {
 
 void mark_as_listener(Stack& s, const HalfOpen& record, wire::TxSegment& tx) {
-  if (const Listener* listener = s.listener_of(record.listener)) tcp::mark_ip(tx, listener->options);
+  const Listener* listener = s.listener_of(record.listener);
+  if (listener == nullptr) return;
+  tcp::mark_ip(tx, listener->options);
+  tx.mss = listener->own_mss;
 }
 
 void unqueue(Stack& s, uint32_t index) {
@@ -104,6 +107,7 @@ Tcb* establish_passive(Stack& s, const HalfOpen& record, Listener& listener) {
   ++listener.untold;
   ++listener.accepted;
   tcb->listener = record.listener;
+  tcb->own_mss = listener.own_mss;
   tcb->iss = record.iss;
   tcb->snd.una = tcb->snd.nxt = tcb->snd.max = tcb->end = record.iss + 1;
   tcb->ts_offset = record.ts_offset;
@@ -257,12 +261,12 @@ void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission) {
   tx.seq = record.iss;
   tx.ack = record.irs + 1;
   tx.ttl = s.cx.params.ttl;
+  tx.mss = s.cx.own_mss;
   mark_as_listener(s, record, tx);
   tx.wnd = static_cast<uint16_t>(std::min(record.receive_buffer, 65535u));
   tx.options = static_cast<uint8_t>(
       wire::opt_mss | (record.options & (wire::opt_timestamps | wire::opt_sack_permitted | wire::opt_wscale)));
   tx.options |= s.cx.syn_order();
-  tx.mss = s.cx.own_mss;
   tx.wscale = record.own_wscale;
   tx.ts_val = static_cast<uint32_t>(s.cx.now.ms()) + record.ts_offset;
   tx.ts_ecr = record.ts_recent;

@@ -41,8 +41,8 @@ void listen(Stack& s, uint32_t channel, const Request& request) {
   if (added.index == no_index) return fail(s, channel, added.refused, {}, request.token);
   Listener& listener = s.listening[added.index];
   uint32_t generation = listener.generation + 1;
-  listener = {request.token, address, open.options, generation, request.backlog != 0 ? request.backlog : 1, 0,
-              open.local_port, static_cast<uint8_t>(channel), 0, 0, Instant{}};
+  listener = {request.token, address, open.options, generation, std::max<uint32_t>(request.backlog, 1), 0,
+              open.local_port, s.cx.advertised_mss(request.max_segment), static_cast<uint8_t>(channel), 0, 0, Instant{}};
   if (s.config.board != nullptr) s.config.board->add(open.local_port);
   Event e;
   e.kind = Event::listening;
@@ -157,6 +157,7 @@ void connect(Stack& s, uint32_t channel, const Request& request, Opening& o) {
   tcp::Initial initial = tcp::initial_numbers(s.cx.isn_secret, o.key, s.cx.now);
   if (taken.took_over && wire::before(initial.iss, taken.above)) initial.iss = taken.above;
   tcb->port_pool = static_cast<uint16_t>(o.pool);  // no_index becomes none
+  tcb->own_mss = s.cx.advertised_mss(request.max_segment);
   tcb->set(tcp::active | tcp::send_syn);
   tcb->iss = initial.iss;
   tcb->snd.una = tcb->snd.nxt = tcb->snd.max = initial.iss;

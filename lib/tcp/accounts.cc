@@ -123,9 +123,9 @@ void diagnose_sending(const Tcb& tcb, Diagnostics& d) {
   d.rate_app_limited = tcb.tally.app_limited;
 }
 
-void diagnose_receiving(const Context& cx, const Tcb& tcb, Diagnostics& d) {
+void diagnose_receiving(const Tcb& tcb, Diagnostics& d) {
   bool open = in(tcb.state, synchronized) || tcb.state == State::syn_received;
-  d.receive_mss = cx.own_mss;
+  d.receive_mss = tcb.own_mss;
   d.receive_window = open ? distance(tcb.rcv.nxt, tcb.rcv.adv) : 0;
   d.receive_buffer = tcb.receive_buffer;
   d.unread = tcb.charged;
@@ -149,7 +149,7 @@ void diagnose(const Context& cx, const Tcb& tcb, Instant now, Diagnostics& d) {
   diagnose_path(tcb, d);
   diagnose_flight(cx, tcb, d);
   diagnose_sending(tcb, d);
-  diagnose_receiving(cx, tcb, d);
+  diagnose_receiving(tcb, d);
   d.timer = tcb.timer;
   d.timer_at = tcb.timer_at;
   d.delayed_ack_at = tcb.ack_at;

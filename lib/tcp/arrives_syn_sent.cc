@@ -30,7 +30,7 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
     tcb.ts_recent_s = cx.now.s();
   }
   if (syn.options & wire::opt_sack_permitted && cx.params.sack) tcb.set(sack_ok);
-  set_mss(cx, tcb);
+  set_mss(tcb);
   uint32_t whole = tcb.mss + (tcb.is(ts_ok) ? 12u : 0u);
   if (cx.params.whole_segments) tcb.receive_buffer = (tcb.receive_buffer + whole - 1) / whole * whole;
   // The window of a SYN is not scaled (RFC7323-2.2b); that is what ours has promised, too.

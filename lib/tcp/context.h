@@ -59,10 +59,14 @@ struct Context {
   SipKey isn_secret;
   uint32_t run_salt = 0;  // secret, too
   uint32_t core = 0;
-  uint16_t own_mss = 1460;               // what we advertise (RFC9293-MUST-67)
+  uint16_t own_mss = 1460;               // what our link carries (RFC9293-MUST-67)
   Batch<PacketRef>* release = nullptr;   // of this turn's Output
   EventPort* ports = nullptr;            // likewise, by channel
 
+  // Our MSS option, if the application wants `wanted`.
+  uint16_t advertised_mss(uint16_t wanted) const {
+    return wanted != 0 ? std::clamp<uint16_t>(wanted, 64, own_mss) : own_mss;
+  }
   void count(Count c, uint64_t n = 1) { counters.add(c, n); }
   uint32_t index_of(const Tcb& tcb) const { return static_cast<uint32_t>(&tcb - &tcbs[0]); }
   ConnectionId id_of(const Tcb& tcb) const { return ConnectionId::make(core, index_of(tcb), tcb.generation); }

@@ -126,7 +126,7 @@ void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
     tx.flags |= wire::ece;
   }
   tx.options = wire::opt_mss;  // always (RFC9293-MUST-14, -SHLD-5, -MAY-3)
-  tx.mss = cx.own_mss;
+  tx.mss = tcb.own_mss;
   bool offers = !peer_spoke && tcb.syn_sent_count < cx.params.syns_with_options;
   if (cx.params.timestamps && (offers || tcb.is(ts_ok))) tx.options |= wire::opt_timestamps;
   if (cx.params.sack && (offers || tcb.is(sack_ok))) tx.options |= wire::opt_sack_permitted;

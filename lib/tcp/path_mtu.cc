@@ -58,7 +58,7 @@ void lower(Context& cx, Tcb& tcb, uint32_t mtu) {
   tcb.path_mtu = static_cast<uint16_t>(mtu);
   tcb.path_until_s = (cx.now + cx.params.path_mtu_timeout).s() + 1;
   tcb.too_big_mtu = 0;
-  set_mss(cx, tcb);
+  set_mss(tcb);
   cc_smaller_segments(tcb, before_it);
   tcb.acked_size = std::min(tcb.acked_size, tcb.mss);
   cx.arm(tcb, cx.now + cx.params.path_mtu_timeout + seconds(1));
@@ -85,9 +85,9 @@ void resend_from(Context& cx, Tcb& tcb, Seq seq) {
 
 uint32_t packet_size(const Tcb& tcb) { return tcb.mss + header_size(tcb); }
 
-void set_mss(const Context& cx, Tcb& tcb) {
+void set_mss(Tcb& tcb) {
   // What the peer takes, what our link carries, less the options that every segment has
-  uint32_t mss = std::max<uint32_t>(std::min(tcb.peer_mss, cx.own_mss), 64);
+  uint32_t mss = std::max<uint32_t>(std::min(tcb.peer_mss, tcb.own_mss), 64);
   if (tcb.path_mtu != 0) mss = std::min(mss, tcb.path_mtu - 40u);
   tcb.mss = static_cast<uint16_t>(mss - (tcb.is(ts_ok) ? 12 : 0));
 }
@@ -129,14 +129,14 @@ void learn_path_mtu(Context& cx, Tcb& tcb, uint16_t mtu, Instant until) {
   tcb.path_until_s = until.s() + 1;
   cx.arm(tcb, until + seconds(1));
   if (!in(tcb.state, synchronized)) return;  // the SYNs' options come later
-  set_mss(cx, tcb);
+  set_mss(tcb);
   if (tcb.mss < before_it) cc_smaller_segments(tcb, before_it);
 }
 
 void path_mtu_timeout(Context& cx, Tcb& tcb) {
   tcb.path_mtu = 0;
   if (!in(tcb.state, synchronized)) return;
-  set_mss(cx, tcb);
+  set_mss(tcb);
   cx.count(Count::path_mtu_raised);
 }
 

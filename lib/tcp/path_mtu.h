@@ -10,8 +10,8 @@ namespace millrace::tcp {
 
 // The longest IP datagram that we would send now.
 uint32_t packet_size(const Tcb& tcb);
-// tcb.mss from what the peer takes, what our link carries, and the path (RFC9293-MUST-16).
-void set_mss(const Context& cx, Tcb& tcb);
+// tcb.mss from what the peer takes, what we ask for ourselves, and the path (RFC9293-MUST-16).
+void set_mss(Tcb& tcb);
 
 // "Fragmentation needed" about a segment that is in flight. Returns the path's new MTU; 0: it stays, and it was counted
 // why, or is remembered until a timeout says that it may be true.

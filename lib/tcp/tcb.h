@@ -354,6 +354,7 @@ struct alignas(64) Tcb {
   uint16_t port_pool = 0xffff;
   uint16_t challenges = 0;
   uint16_t peer_mss = 536;
+  uint16_t own_mss = 0;      // our MSS option
   uint16_t full_unread = 0;  // failed(full) events that the application has not gone past yet
   uint32_t keepalive_s = 0;  // idle time before the first probe; 0: the stack's, as the next two
   uint16_t keepalive_interval_s = 0;

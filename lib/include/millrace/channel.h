@@ -22,8 +22,11 @@ struct Listen {
   Ipv4Address address{};  // unspecified: all of the endpoint's
   uint16_t port = 0;
   uint64_t token = 0;     // in `listening` and, until `set`, in the events of accepted connections
-  uint32_t backlog = 1024;  // accepted connections that the application has not been told of yet
+  uint32_t backlog = 1024;  // accepted connections that the application has not been told of yet, to 65535
   Options options{};
+  // The text of a segment, options included, that is asked for and sent at most, 64 or more (RFC9293-MUST-16, -67);
+  // 0: what the link carries, which also bounds it.
+  uint16_t max_segment = 0;
 };
 
 struct Connect {
@@ -33,6 +36,7 @@ struct Connect {
   uint16_t local_port = 0;  // 0: one is chosen
   uint64_t token = 0;     // the application's own, in every event of the connection
   Options options{};
+  uint16_t max_segment = 0;  // as Listen's
 };
 
 class Channel {

@@ -46,7 +46,8 @@ struct Request {
   uint8_t slice_count = 0;
   bool urgent = false;   // send: the last byte ends urgent data
   bool more = false;     // send: no PSH, another send follows (RFC9293-MAY-15)
-  uint32_t backlog = 0;  // listen
+  uint16_t backlog = 0;  // listen
+  uint16_t max_segment = 0;  // listen, connect: Listen::max_segment
   union {
     ConnectionId connection;
     uint64_t token;      // listen, connect
