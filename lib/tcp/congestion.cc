@@ -81,6 +81,7 @@ void cc_lost(Tcb& tcb, uint32_t flight) {
 void cc_ecn(Tcb& tcb) {
   if (tcb.congestion == Congestion::none || tcb.congestion == Congestion::dctcp) return;
   cc_lost(tcb, tcb.flight());
+  tcb.undo.cwnd = 0;
   // RFC9438-4.6c: down to one segment, which ssthresh alone does not allow
   tcb.cwnd = tcb.cwnd <= 2u * tcb.mss ? tcb.mss : std::min(tcb.cwnd, tcb.ssthresh);
 }
@@ -107,6 +108,7 @@ void cc_smaller_segments(Tcb& tcb, uint16_t before) {
   if (tcb.congestion == Congestion::none) return;
   auto scale = [&](uint32_t& window) { window = static_cast<uint32_t>(uint64_t{window} * tcb.mss / before); };
   scale(tcb.cwnd);
+  tcb.undo.cwnd = 0;
   tcb.cwnd = std::max<uint32_t>(tcb.cwnd, tcb.mss);
   if (tcb.ssthresh < 0x7fffffff) {
     scale(tcb.ssthresh);
@@ -119,6 +121,7 @@ void cc_smaller_segments(Tcb& tcb, uint16_t before) {
 
 void cc_idle(Tcb& tcb, const Params& p) {
   if (tcb.congestion == Congestion::none) return;
+  tcb.undo.cwnd = 0;
   uint32_t restart = std::min(tcb.cwnd, initial_window(tcb, p));  // RFC5681-4.1
   if (restart == tcb.cwnd) return;
   tcb.ssthresh = std::max(tcb.ssthresh, tcb.cwnd / 4 * 3);  // the way back is quick (RFC 2861)

@@ -26,7 +26,8 @@ struct Delivered {
   uint32_t rtt(Instant now) const {
     return sample_at == Instant::never() ? 0 : std::max(static_cast<uint32_t>((now - sample_at).us()), 1u);
   }
-  uint32_t dsack = 0;          // bytes that arrived twice (RFC 2883)
+  uint32_t dsack = 0;          // bytes that arrived twice (RFC 2883) ...
+  Seq dsack_end;               // ... up to here
   bool has_echo(const Tcb& tcb) const { return tcb.is(ts_ok) && by->options & wire::opt_timestamps; }
 };
 

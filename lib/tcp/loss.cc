@@ -9,6 +9,7 @@
 namespace millrace::tcp {
 
 using wire::after_eq;
+using wire::before_eq;
 using wire::distance;
 
 void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uint32_t flight_before,
@@ -20,8 +21,8 @@ void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, 
       if (tcb.undo.acks == 1) tcb.cwnd = std::max<uint32_t>(tcb.cwnd, 3u * tcb.mss);
       tcb.undo.acks = 255;
     }
-    if (try_undo(cx, tcb, told, acked)) cx.want_output(tcb);
   }
+  if ((recovering || told.dsack > 0) && try_undo(cx, tcb, told, acked, recovering)) cx.want_output(tcb);
   if (tcb.is(sack_ok))
     rack_ack(cx, tcb, told, acked, flight_before);
   else
@@ -34,11 +35,10 @@ void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, 
 void leave_recovery(Tcb& tcb) {
   tcb.clear(in_recovery | in_loss | resend_first);
   tcb.dup_acks = 0;
-  tcb.undo.cwnd = 0;
 }
 
 void save_for_undo(Tcb& tcb) {
-  tcb.undo = {tcb.cwnd, tcb.ssthresh, 0, 0, 0};
+  tcb.undo = {tcb.cwnd, tcb.ssthresh, 0, 0, tcb.snd.max, 0};
 }
 
 void note_resent(Context& cx, Tcb& tcb, uint32_t bytes) {
@@ -48,15 +48,16 @@ void note_resent(Context& cx, Tcb& tcb, uint32_t bytes) {
   tcb.prr.out += bytes;
 }
 
-bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked) {
+bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, bool recovering) {
   auto& undo = tcb.undo;
   if (undo.cwnd == 0 || undo.resent == 0) return false;
   // RFC 3522: what was acknowledged had arrived before it was sent again.
-  bool eifel = acked > 0 && told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - undo.ts) < 0;
-  // RFC 5682 step 3b, RFC 2883: never sent again, and arrived; or: all that was sent again arrived twice
+  bool eifel = recovering && acked > 0 && told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - undo.ts) < 0;
+  // RFC 5682 step 3b: never sent again, and arrived.
   bool frto = cx.params.frto && tcb.is(in_loss) && undo.acks == 2 && told.original && undo.resent <= tcb.mss;
+  // RFC 2883, RFC 3708: all that was sent again arrived twice. The ACK that ends recovery comes before the last of that.
   bool twice = false;
-  if (told.dsack > 0) {
+  if (told.dsack > 0 && before_eq(told.dsack_end, undo.end)) {
     undo.resent -= std::min(undo.resent, told.dsack);
     twice = undo.resent == 0;
   }
@@ -68,6 +69,7 @@ bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked) {
   cc_undone(tcb);
   flight_forget_lost(cx, tcb);
   leave_recovery(tcb);
+  undo.cwnd = 0;
   return true;
 }
 

@@ -27,7 +27,10 @@ void take_sacks(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
       below = before_eq(outer.left, b.left) && before_eq(b.right, outer.right);
     }
     if (below) {
-      if (distance(b.left, b.right) <= tcb.max_wnd) told.dsack = distance(b.left, b.right), ++tcb.tally.dsacks;
+      if (distance(b.left, b.right) > tcb.max_wnd) continue;
+      told.dsack = distance(b.left, b.right);
+      told.dsack_end = b.right;
+      ++tcb.tally.dsacks;
       continue;
     }
     // Nothing below SND.UNA, nothing that was never sent.
@@ -113,6 +116,7 @@ void end_probe(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, uin
   if (tcb.rack.probe_resent && told.dsack == 0 && !pure_duplicate) {
     if (!after(tcb.snd.una, end)) return;  // what comes next will tell
     cc_lost(tcb, flight_before);
+    tcb.undo.cwnd = 0;
     if (tcb.congestion != Congestion::none) tcb.cwnd = std::min(tcb.cwnd, tcb.ssthresh);
     cx.count(Count::tail_losses);
   }

@@ -275,6 +275,7 @@ struct alignas(64) Tcb {
     uint32_t ssthresh = 0;
     uint32_t ts = 0;              // our clock at the first retransmission
     uint32_t resent = 0;          // bytes sent again that no D-SACK has named yet
+    Seq end;                      // of what was in flight then: D-SACKs of it still count when recovery is over
     uint8_t acks = 0;             // since the timeout (RFC 5682)
   } undo;
   struct Cubic {                  // RFC 9438

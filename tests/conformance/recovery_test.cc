@@ -350,6 +350,75 @@ TEST_F(Recovery, ARecoveryThatWasAMistakeIsUndone) {
   net.drop_sent();
 }
 
+// RFC 2883, RFC 3708: the ACK of all that was in flight comes before what tells that it was a mistake
+TEST_F(Recovery, AMistakeIsUndoneAfterTheRecovery) {
+  send_segments(10);
+  uint32_t cwnd = net.tcb().cwnd;
+  net.advance(milliseconds(100));
+  net.in(sacked(0, 1, 4));
+  expect_segment(0);
+  net.in(ack(10));
+  EXPECT_FALSE(net.tcb().is(tcp::in_recovery));
+  EXPECT_LT(net.tcb().cwnd, cwnd);
+  send_segments(1);
+  net.in(ack(11));
+  net.in(ack(10).sack(begin(0), begin(1)));  // overtaken by its successor
+  EXPECT_EQ(net.counter(Count::recoveries_undone), 1u);
+  EXPECT_GE(net.tcb().cwnd, cwnd);
+  EXPECT_GE(net.tcb().ssthresh, cwnd);
+  net.in(ack(11).sack(begin(0), begin(1)));  // once
+  EXPECT_EQ(net.counter(Count::recoveries_undone), 1u);
+}
+
+// RFC 3708: two were sent again, one of them for nothing
+TEST_F(Recovery, HalfAMistakeIsNone) {
+  send_segments(10);
+  net.advance(milliseconds(100));
+  net.in(sacked(0, 2, 6));
+  expect_segment(0);
+  net.in(ack(1).sack(begin(2), begin(7)));
+  net.in(ack(1).sack(begin(2), begin(9)));
+  net.in(ack(10));
+  net.drop_sent();
+  net.in(ack(10).sack(begin(0), begin(1)));
+  EXPECT_EQ(net.counter(Count::recoveries_undone), 0u);
+}
+
+// RFC 3708: what a later probe sent for nothing says nothing about the loss before it
+TEST_F(Recovery, ADsackOfLaterTextUndoesNothing) {
+  send_segments(10);
+  net.advance(milliseconds(100));
+  net.in(sacked(0, 1, 4));
+  expect_segment(0);
+  net.advance(milliseconds(100));
+  net.in(ack(10));
+  uint32_t cwnd = net.tcb().cwnd;
+  send_segments(3);
+  net.advance(milliseconds(300));
+  net.expect(P(begin(12), 1, size()));
+  net.in(ack(13));
+  net.in(ack(13).sack(begin(12), begin(13)));
+  EXPECT_EQ(net.counter(Count::recoveries_undone), 0u);
+  EXPECT_LT(net.tcb().ssthresh, 14600u);
+  EXPECT_LE(net.tcb().cwnd, cwnd + 3 * size());
+}
+
+// RFC5681-4.1: who was idle begins anew, whatever is heard of what was before
+TEST_F(Recovery, AfterIdleNothingIsUndone) {
+  send_segments(10);
+  net.advance(milliseconds(100));
+  net.in(sacked(0, 1, 4));
+  expect_segment(0);
+  net.in(ack(10));
+  net.advance(seconds(10));
+  net.send(size());
+  uint32_t cwnd = net.tcb().cwnd;
+  net.drop_sent();
+  net.in(ack(10).sack(begin(0), begin(1)));
+  EXPECT_EQ(net.counter(Count::recoveries_undone), 0u);
+  EXPECT_EQ(net.tcb().cwnd, cwnd);
+}
+
 // RFC 5682 2.1: without timestamps: new text goes out; an ACK of what was never sent again proves the mistake
 TEST(Frto, ASpuriousTimeoutIsFoundOut) {
   Net net;
