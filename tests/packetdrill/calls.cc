@@ -33,14 +33,28 @@ int fail_address(const sockaddr* address) {
   return address->sa_family == AF_INET6 ? fail_ipv6() : fail(EAFNOSUPPORT);
 }
 
-void write_address(const Address& from, sockaddr* out, socklen_t* length) {
+template <typename T>
+void give_address(const T& in, sockaddr* out, socklen_t* length) {
+  std::memcpy(out, &in, std::min<size_t>(*length, sizeof in));
+  *length = sizeof in;
+}
+
+void write_address(const Address& from, bool ipv6, sockaddr* out, socklen_t* length) {
   if (out == nullptr || length == nullptr) return;
+  if (ipv6) {
+    sockaddr_in6 in{};
+    in.sin6_family = AF_INET6;
+    in.sin6_port = htons(from.port);
+    uint8_t* mapped = in.sin6_addr.s6_addr;
+    mapped[10] = mapped[11] = 0xff;
+    for (uint32_t i = 0; i < 4; ++i) mapped[12 + i] = static_cast<uint8_t>(from.ip.value >> (24 - 8 * i));
+    return give_address(in, out, length);
+  }
   sockaddr_in in{};
   in.sin_family = AF_INET;
   in.sin_port = htons(from.port);
   in.sin_addr.s_addr = htonl(from.ip.value);
-  std::memcpy(out, &in, std::min<size_t>(*length, sizeof in));
-  *length = sizeof in;
+  give_address(in, out, length);
 }
 
 size_t total(std::span<const iovec> parts) {
@@ -92,7 +106,7 @@ int Sockets::socket(int domain, int type, int protocol) {
   if ((type & 0xf) != SOCK_STREAM || (protocol != 0 && protocol != IPPROTO_TCP)) return fail(EPROTONOSUPPORT);
   // Scripts look at what they have set before an address is heard of.
   if (!machine_.started() && machine_.profile.sysctls) take_sysctls(machine_.profile);
-  Socket& s = add();
+  Socket& s = add(domain == AF_INET6);
   s.nonblocking = type & SOCK_NONBLOCK;
   return s.fd;
 }
@@ -106,6 +120,20 @@ int Sockets::bind(int fd, const sockaddr* address, socklen_t length) {
   return 0;
 }
 
+void Sockets::ask_listen(Socket& s, Request::Kind kind) {
+  Request r;
+  r.kind = kind;
+  r.token = s.token;
+  // The stack counts connections that their application was not told of, and we are told at once.
+  r.backlog = 1024;
+  r.max_segment = s.max_segment;
+  r.open = OpenArguments{};
+  if (!s.local.ip.is_unspecified()) r.open.local = s.local.ip;
+  r.open.local_port = s.local.port;
+  r.open.options = s.options;
+  machine_.ask(r);
+}
+
 int Sockets::listen(int fd, int backlog) {
   Lock lock(mutex_);
   Socket* s = find(fd);
@@ -114,17 +142,8 @@ int Sockets::listen(int fd, int backlog) {
   machine_.start(machine_.profile.local);
   s->backlog = static_cast<uint32_t>(std::max(backlog, 0));
   if (s->kind == Socket::listening) return 0;
-  Request r;
-  r.kind = Request::listen;
-  r.token = s->token;
-  // The stack counts connections that their application was not told of, and we are told at once.
-  r.backlog = 1024;
-  r.open = OpenArguments{};
-  if (!s->local.ip.is_unspecified()) r.open.local = s->local.ip;
-  r.open.local_port = s->local.port;
-  r.open.options = s->options;
   s->kind = Socket::listening;
-  machine_.ask(r);
+  ask_listen(*s, Request::listen);
   settle();
   if (int error = take_error(*s)) return fail(error);
   return 0;
@@ -143,7 +162,7 @@ int Sockets::accept(int fd, sockaddr* address, socklen_t* length) {
     return true;
   };
   if (!block(lock, attempt, listener->nonblocking ? Instant{} : Instant::never())) return fail(EAGAIN);
-  write_address(s->remote, address, length);
+  write_address(s->remote, s->ipv6, address, length);
   return s->fd;
 }
 
@@ -159,6 +178,7 @@ int Sockets::connect(int fd, const sockaddr* address, socklen_t length) {
   Request r;
   r.kind = Request::connect;
   r.token = s->token;
+  r.max_segment = s->max_segment;
   r.open = OpenArguments{};
   if (!s->local.ip.is_unspecified()) r.open.local = s->local.ip;
   r.open.local_port = s->local.port;
@@ -259,7 +279,7 @@ ssize_t Sockets::receive_message(int fd, msghdr& message, int flags) {
 
 size_t Sockets::queued(Socket& s) {
   tcp::Tcb* tcb = machine_.tcb(id_of(s));
-  return tcb != nullptr ? wire::distance(tcb->snd.una, tcb->end) : 0;
+  return s.kept.text.size() + (tcb != nullptr ? wire::distance(tcb->snd.una, tcb->end) : 0);
 }
 
 size_t Sockets::send_room(Socket& s) {
@@ -281,6 +301,49 @@ void Sockets::queue(Socket& s, std::span<const uint8_t> text, bool more, bool ur
   }
 }
 
+// Whole segments leave; the rest waits for more, for 200 ms at most (RFC9293-MUST-60).
+void Sockets::keep_or_queue(Socket& s, std::span<const uint8_t> text, bool more, bool urgent) {
+  tcp::Tcb* tcb = machine_.tcb(id_of(s));
+  bool keep = (more || s.corked) && !urgent && tcb != nullptr && !text.empty();
+  if (!keep && s.kept.text.empty()) return queue(s, text, more, urgent);
+  auto& kept = s.kept;
+  bool first = kept.text.empty();
+  kept.text.insert(kept.text.end(), text.begin(), text.end());
+  kept.more = more;
+  if (!keep) {
+    std::vector<uint8_t> all = std::exchange(kept.text, {});
+    kept.until = Instant::never();
+    return queue(s, all, more, urgent);
+  }
+  size_t whole = kept.text.size() / tcb->mss * tcb->mss;
+  queue(s, std::span{kept.text}.first(whole), true, false);
+  kept.text.erase(kept.text.begin(), kept.text.begin() + static_cast<ptrdiff_t>(whole));
+  if (first || whole > 0) {
+    kept.until = machine_.now() + milliseconds(200);
+    kept.una = tcb->snd.una;
+  }
+  if (kept.text.empty()) kept.until = Instant::never();
+}
+
+void Sockets::let_go(Socket& s, bool more) {
+  s.kept.until = Instant::never();
+  if (s.kept.text.empty()) return;
+  std::vector<uint8_t> text = std::exchange(s.kept.text, {});
+  queue(s, text, more, false);
+}
+
+void Sockets::let_go_due() {
+  for (auto& [fd, s] : sockets_) {
+    if (s->kept.text.empty()) continue;
+    tcp::Tcb* tcb = machine_.tcb(id_of(*s));
+    bool acked = tcb != nullptr && tcb->snd.una != s->kept.una && !s->corked;
+    if (s->kept.until <= machine_.now())
+      let_go(*s, false);
+    else if (acked)
+      let_go(*s, true);
+  }
+}
+
 ssize_t Sockets::send(int fd, std::span<const iovec> from, int flags) {
   Lock lock(mutex_);
   Socket* s = find(fd);
@@ -295,7 +358,7 @@ ssize_t Sockets::send(int fd, std::span<const iovec> from, int flags) {
     if (s->kind == Socket::gone || s->write_shut) return true;
     if (s->kind == Socket::connecting) return false;
     size_t n = std::min(send_room(*s), text.size() - done);
-    queue(*s, std::span{text}.subspan(done, n), flags & MSG_MORE, flags & MSG_OOB);
+    keep_or_queue(*s, std::span{text}.subspan(done, n), flags & MSG_MORE, flags & MSG_OOB);
     if (n > 0) machine_.run();
     done += n;
     s->was_full = done < text.size();
@@ -315,6 +378,7 @@ ssize_t Sockets::send(int fd, std::span<const iovec> from, int flags) {
 
 // Text that was not read, or SO_LINGER with no time: RST (RFC9293-SHLD-3).
 void Sockets::ask_close(Socket& s) {
+  let_go(s, false);
   bool reset = s.linger_reset || s.text_bytes > 0;
   Request r = request(s, reset ? Request::abort : Request::close);
   if (r.connection) machine_.ask(r);
@@ -327,12 +391,7 @@ int Sockets::close(int fd) {
   if (s == nullptr) return fail(EBADF);
   for (auto& [epoll, watches] : epolls_) watches.erase(fd);
   if (s->kind == Socket::listening) {
-    Request r;
-    r.kind = Request::unlisten;
-    r.open = OpenArguments{};
-    if (!s->local.ip.is_unspecified()) r.open.local = s->local.ip;
-    r.open.local_port = s->local.port;
-    machine_.ask(r);
+    ask_listen(*s, Request::unlisten);
     for (Socket* waiting : s->waiting) {
       Request abort = request(*waiting, Request::abort);
       machine_.ask(abort);
@@ -359,9 +418,13 @@ int Sockets::shutdown(int fd, int how) {
     return 0;
   }
   if (s->kind == Socket::gone || s->kind == Socket::fresh) return fail(ENOTCONN);
-  if (how == SHUT_RD || how == SHUT_RDWR) s->read_shut = true;
+  if (how == SHUT_RD || how == SHUT_RDWR) {
+    s->read_shut = true;
+    if (machine_.profile.freebsd) set_live(*s, Setting::immediate_ack, 1);
+  }
   if ((how == SHUT_WR || how == SHUT_RDWR) && !s->write_shut) {
     s->write_shut = true;
+    let_go(*s, false);
     machine_.ask(request(*s, s->kind == Socket::connecting ? Request::close : Request::shutdown));
   }
   ++s->ins;

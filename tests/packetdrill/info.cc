@@ -109,7 +109,8 @@ void fill(const Diagnostics& d, Instant now, ::tcp_info& info) {
 int Sockets::tcp_info(Socket& s, void* out, socklen_t* length) {
   ::tcp_info info{};
   info.tcpi_state = s.kind == Socket::listening ? 10 : 7;
-  if (Diagnostics d; stack::diagnostics(machine_.stack(), id_of(s), machine_.now(), d)) fill(d, machine_.now(), info);
+  Diagnostics d;
+  if (machine_.started() && stack::diagnostics(machine_.stack(), id_of(s), machine_.now(), d)) fill(d, machine_.now(), info);
   std::memset(out, 0, *length);
   std::memcpy(out, &info, std::min<size_t>(*length, sizeof info));
   return 0;

@@ -51,6 +51,11 @@ bool set_congestion(Options& options, const void* value, socklen_t length) {
   return true;
 }
 
+int maximum_segment(const Socket& s, const tcp::Tcb* tcb) {
+  if (tcb != nullptr && s.kind == Socket::connected) return tcb->mss;
+  return s.max_segment != 0 ? s.max_segment : 536;
+}
+
 }  // namespace
 
 void Sockets::set_live(Socket& s, Setting setting, uint64_t value) {
@@ -65,6 +70,7 @@ bool Sockets::set_tcp(Socket& s, int name, int value) {
   switch (name) {
     case TCP_NODELAY:
       s.options.no_delay = value != 0;
+      if (value != 0) let_go(s, s.kept.more);
       set_live(s, Setting::no_delay, value != 0);
       return true;
     case TCP_USER_TIMEOUT:
@@ -73,6 +79,10 @@ bool Sockets::set_tcp(Socket& s, int name, int value) {
       if (value > 0) set_live(s, Setting::user_timeout_s, seconds_of(s.user_timeout_ms));
       return true;
     case TCP_QUICKACK: set_live(s, Setting::immediate_ack, value != 0); return true;
+    case TCP_CORK:
+      s.corked = value != 0;
+      if (!s.corked) let_go(s, s.kept.more);
+      return true;
     case TCP_INQ: s.tells_rest = value != 0; return true;
     case tcp_keepinit: s.connect_timeout_s = static_cast<uint16_t>(std::clamp(value, 0, 65535)); return true;
     default: return false;
@@ -101,6 +111,17 @@ int Sockets::set_option(int fd, int level, int name, const void* value, socklen_
     return 0;
   }
   if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT && number < 0) return fail(EINVAL);
+  if (level == IPPROTO_TCP && name == TCP_MAXSEG) {
+    // Of an open one it would be too late; it is stored and read back until then.
+    if (number != 0 && (number < 88 || number > 32767)) return fail(EINVAL);
+    s->max_segment = static_cast<uint16_t>(number);
+    if (s->kind == Socket::listening) {  // for those to come
+      ask_listen(*s, Request::unlisten);
+      ask_listen(*s, Request::listen);
+      settle();
+    }
+    return 0;
+  }
   if (level == IPPROTO_TCP) set_tcp(*s, name, number);
   if (level == IPPROTO_IP) set_ip(*s, name, number);
   if (level == SOL_SOCKET && name == SO_LINGER && length >= sizeof(linger)) {
@@ -142,7 +163,7 @@ int Sockets::get_option(int fd, int level, int name, void* value, socklen_t* len
   if (level == SOL_SOCKET && name == SO_RCVBUF) return give(static_cast<int>(receive_buffer(*s)), value, length);
   if (level == SOL_SOCKET && name == SO_SNDBUF) return give(static_cast<int>(s->send_buffer), value, length);
   if (level == IPPROTO_TCP && name == TCP_MAXSEG)
-    return give(tcb != nullptr && s->kind == Socket::connected ? tcb->mss : 536, value, length);
+    return give(maximum_segment(*s, tcb), value, length);
   if (level == IPPROTO_TCP && name == TCP_NODELAY) return give(s->options.no_delay, value, length);
   if (level == IPPROTO_TCP && kept == s->values.end() && keepalive_default(machine_.params(), name, number))
     return give(number, value, length);

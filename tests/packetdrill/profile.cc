@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packetdrill/profile.h"
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -39,6 +40,7 @@ void freebsd_profile(Profile& p) {
   t.rto_slop = milliseconds(200);
   t.delayed_ack = milliseconds(40);
   t.restart_after_idle = 1;
+  t.tail_loss_probe = false;
   p.freebsd = true;
   p.send_buffer = 32768;
   p.buffers_doubled = false;
@@ -74,7 +76,7 @@ const std::map<std::string, Set>& keys() {
       {"immediate_ack", [](Profile& p, uint64_t v) { p.config.tcp.immediate_ack = v != 0; }},
       {"restart_after_idle", [](Profile& p, uint64_t v) { p.config.tcp.restart_after_idle = v != 0; }},
       {"initial_window", [](Profile& p, uint64_t v) { p.config.tcp.initial_window = static_cast<uint8_t>(v); }},
-      {"receive_buffer", [](Profile& p, uint64_t v) { p.config.tcp.receive_buffer = static_cast<uint32_t>(v); }},
+      {"receive_buffer", [](Profile& p, uint64_t v) { set_receive_buffer(p, v); }},
       {"send_buffer", [](Profile& p, uint64_t v) { p.send_buffer = static_cast<uint32_t>(v); }},
       {"syn_retries", [](Profile& p, uint64_t v) { p.config.tcp.syn_retries = static_cast<uint8_t>(v); }},
       {"syn_ack_retries", [](Profile& p, uint64_t v) { p.config.tcp.syn_ack_retries = static_cast<uint8_t>(v); }},
@@ -108,6 +110,14 @@ void set_key(Profile& p, const std::string& word) {
 }
 
 }  // namespace
+
+// What does not grow stays so.
+void set_receive_buffer(Profile& p, uint64_t bytes) {
+  tcp::Params& t = p.config.tcp;
+  bool grows = t.receive_buffer_max > t.receive_buffer;
+  t.receive_buffer = static_cast<uint32_t>(bytes);
+  t.receive_buffer_max = grows ? std::max(t.receive_buffer, t.receive_buffer_max) : t.receive_buffer;
+}
 
 Profile profile(const std::string& flags) {
   Profile p = base();

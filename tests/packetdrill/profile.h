@@ -17,6 +17,9 @@ struct Profile {
   uint32_t send_buffer = 512 * 1024;
 };
 
+// The buffer of a connection's beginning; of a profile in which it does not grow, for good.
+void set_receive_buffer(Profile& profile, uint64_t bytes);
+
 // From --so_flags: "linux" (the default) or "freebsd", then key=value, separated by commas. Throws
 // std::invalid_argument with the keys there are.
 Profile profile(const std::string& flags);

@@ -6,6 +6,7 @@ PACKETDRILL names its binary. The scripts are where the user has them, a folder 
   PACKETDRILL_SCRIPTS  google   google/packetdrill, gtests/net/tcp
   PACKETDRILL_LINUX    linux    the kernel's tools/testing/selftests/net/packetdrill
   PACKETDRILL_FREEBSD  freebsd  freebsd-net/tcp-testsuite
+  PACKETDRILL_CLASSIC  classic  nplab/packetdrill, gtests/net/packetdrill/tests/linux
 A suite without its variable is one skip, and so are all of them without PACKETDRILL. Which scripts are to pass is in
 scripts.txt; others can be named on the command line, as SUITE:PATTERN below the suite's folder.
 """
@@ -33,6 +34,8 @@ suites = {
     "google": Suite("PACKETDRILL_SCRIPTS", "linux"),
     "linux": Suite("PACKETDRILL_LINUX", "linux,local=192.168.0.1", local + ["-D", "CMSG_LEVEL_IP=SOL_IP",
                                                                             "-D", "CMSG_TYPE_RECVERR=IP_RECVERR"]),
+    # A kernel that read no sysctls of today's: its receive buffer, and no PSH but a write's last.
+    "classic": Suite("PACKETDRILL_CLASSIC", "linux,sysctls=0,receive_buffer=4000000,push_every=0"),
     "freebsd": Suite("PACKETDRILL_FREEBSD", "freebsd", ["-D", "TCP_KEEPINIT=128"]),
 }
 
@@ -95,23 +98,29 @@ class Runner:
     def __init__(self, options, directory):
         self.options, self.directory, self.namespace = options, directory, own_namespace()
 
-    def command(self, suite, script, text):
+    def command(self, suite, mode, script, text):
         options = self.options
         mtu = re.search(r"^--mtu=(\d+)", text, re.M)
         flags = (options.flags or suites[suite].flags) + (f",mtu={mtu[1]}" if mtu else "")
         return self.namespace + ["env", f"LD_PRELOAD={options.preload}", options.packetdrill,
                                  f"--so_filename={options.adapter}", f"--so_flags={flags}",
-                                 "--ip_version=ipv4", f"--code_command={self.directory}/run-code",
+                                 f"--ip_version={mode}", f"--code_command={self.directory}/run-code",
                                  *suites[suite].arguments, script]
 
-    def run(self, suite, name):
+    def modes(self, suite, name):
+        """The script's own, or those asked for."""
+        path = Path(suites[suite].folder, name)
+        own = path.is_file() and re.search(r'^[`\s]*--ip_version="?([\w-]+)', path.read_text(errors="replace"), re.M)
+        return [own[1]] if own else self.options.modes.split(",")
+
+    def run(self, suite, name, mode):
         """"ok", "FAIL" or "skip", and what was said."""
         path = Path(suites[suite].folder, name)
         if not path.is_file():
             return "skip", "is not there"
-        text = path.read_text(errors="replace")
-        if re.search(r"^--ip_version=ipv6\b", text, re.M):
+        if mode == "ipv6":
             return "skip", "needs IPv6"
+        text = path.read_text(errors="replace")
         with tempfile.TemporaryDirectory(dir=self.directory) as own:
             environment = dict(os.environ)
             environment["PATH"] = f"{self.directory}:{environment.get('PATH', '')}:/usr/sbin:/sbin"
@@ -124,12 +133,14 @@ class Runner:
                 script = f"{own}/{path.name}"
                 Path(script).write_text(as_standard(text))
             try:
-                done = subprocess.run(self.command(suite, script, text), cwd=path.parent, env=environment,
-                                      capture_output=True, text=True, errors="replace", timeout=120)
+                done = subprocess.run(self.command(suite, mode, script, text), cwd=path.parent, env=environment,
+                                      capture_output=True, text=True, errors="replace", timeout=60)
             except subprocess.TimeoutExpired:
-                return "FAIL", "no end after 120 s"
+                return "FAIL", "no end after 60 s"
         noise = "sysctl: "  # keys that a namespace does not have
         lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith(noise)]
+        if done.returncode < 0 or done.returncode > 128:
+            lines.insert(0, f"ended by signal {-done.returncode if done.returncode < 0 else done.returncode - 128}")
         return "ok" if done.returncode == 0 else "FAIL", "\n".join(lines)
 
 
@@ -151,6 +162,7 @@ def main():
     parser.add_argument("preload", type=os.path.abspath)
     parser.add_argument("scripts", nargs="*", help="SUITE:PATTERN; those of scripts.txt without")
     parser.add_argument("--flags", help="for the adapter, see README.md; the suite's own without")
+    parser.add_argument("--modes", default="ipv4,ipv4-mapped-ipv6", help="of scripts that do not name their own: %(default)s")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="scripts at a time")
     parser.add_argument("--quiet", action="store_true", help="one line a script")
     options = parser.parse_intermixed_args()
@@ -167,11 +179,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="millrace-packetdrill-") as directory:
         stand_ins(directory)
         runner = Runner(options, directory)
-        work = [(suite, name) for suite, names in scripts.items() for name in names]
+        work = [(suite, name, mode) for suite, names in scripts.items() for name in names
+                for mode in runner.modes(suite, name)]
         with ThreadPoolExecutor(options.jobs) as pool:
-            for (suite, name), (verdict, text) in zip(work, pool.map(lambda item: runner.run(*item), work)):
+            for (suite, name, mode), (verdict, text) in zip(work, pool.map(lambda item: runner.run(*item), work)):
                 count[verdict] += 1
-                print(f"{verdict} {suite}:{name}{': ' + text if verdict == 'skip' else ''}", flush=True)
+                print(f"{verdict} {suite}:{name} {mode}{': ' + text if verdict == 'skip' else ''}", flush=True)
                 if text and verdict == "FAIL":
                     print("  " + "\n  ".join(text.splitlines()[:1 if options.quiet else 12]), flush=True)
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")

@@ -14,6 +14,7 @@ namespace millrace::packetdrill {
 namespace {
 
 constexpr int64_t epoch_s = 1'700'000'000;
+constexpr Duration longest_wait = seconds(3600);
 
 // The time at which this thread's call was done. The script's thread goes on with the clock meanwhile, but this one
 // reads it once more to say when its call returned.
@@ -60,8 +61,17 @@ Socket* Sockets::find(int fd) {
   return at == sockets_.end() ? nullptr : at->second.get();
 }
 
-Socket& Sockets::add() {
+// A connection's, when it has a name; before, it has but its token. What is accepted has its listener's for some time.
+Socket* Sockets::of(const Event& e) {
+  for (auto& [fd, s] : sockets_)
+    if (e.connection && s->id == e.connection) return s.get();
+  auto at = by_token_.find(e.token);
+  return at != by_token_.end() && at->second->kind != Socket::listening ? at->second : nullptr;
+}
+
+Socket& Sockets::add(bool ipv6) {
   auto s = std::make_unique<Socket>();
+  s->ipv6 = ipv6;
   s->fd = eventfd(0, EFD_CLOEXEC);
   s->token = next_token_++;
   s->send_buffer = machine_.profile.send_buffer;
@@ -84,9 +94,9 @@ void Sockets::on_event(Event& e) {
     case Event::failed: return on_failed(e);
     default: break;
   }
-  auto at = by_token_.find(e.token);
-  if (at == by_token_.end()) return;
-  Socket& s = *at->second;
+  Socket* found = of(e);
+  if (found == nullptr) return;
+  Socket& s = *found;
   switch (e.kind) {
     case Event::connected:
       s.id = e.connection;
@@ -98,6 +108,7 @@ void Sockets::on_event(Event& e) {
       break;
     case Event::received:
       if (e.length == 0) break;
+      if (s.read_shut && machine_.profile.freebsd) break;  // taken, and read by nobody
       s.text_bytes += e.length;
       s.text.push_back(e.keep());
       s.text_at = machine_.now();
@@ -131,13 +142,15 @@ void Sockets::on_accepted(const Event& e) {
   auto at = by_token_.find(e.token);
   if (at == by_token_.end() || at->second->kind != Socket::listening) return;
   Socket& listener = *at->second;
-  Socket& s = add();
+  Socket& s = add(listener.ipv6);
   s.kind = Socket::connected;
   s.id = e.connection;
   s.text_at = machine_.now();
   s.local = listener.local;
   s.options = listener.options;
   s.send_buffer = listener.send_buffer;
+  s.max_segment = listener.max_segment;
+  s.corked = listener.corked;
   s.user_timeout_ms = listener.user_timeout_ms;
   s.values = listener.values;
   learn_addresses(s);
@@ -170,6 +183,7 @@ void Sockets::on_failed(Event& e) {
 
 void Sockets::settle() {
   for (bool again = true; again;) {
+    let_go_due();
     machine_.run();
     again = false;
     for (auto at = waiters_.begin(); at != waiters_.end();) {
@@ -196,6 +210,7 @@ bool Sockets::block(Lock& lock, const Attempt& attempt, Instant deadline) {
     return true;
   }
   if (deadline <= machine_.now()) return false;
+  if (std::this_thread::get_id() == script_) return wait_alone(attempt, deadline);
   bool succeeded = false;
   Waiter w{[&] { return succeeded = attempt(); }, deadline, false, {}};
   waiters_.push_back(&w);
@@ -207,7 +222,25 @@ bool Sockets::block(Lock& lock, const Attempt& attempt, Instant deadline) {
 Instant Sockets::next_event() const {
   Instant at = machine_.next_deadline();
   for (const Waiter* w : waiters_) at = std::min(at, w->deadline);
+  for (const auto& [fd, s] : sockets_) at = std::min(at, s->kept.until);
   return at;
+}
+
+// A call of the thread that moves the clock: of timers it can be told, of packets it cannot.
+bool Sockets::wait_alone(const Attempt& attempt, Instant deadline) {
+  Instant limit = std::min(deadline, machine_.now() + longest_wait);
+  while (machine_.now() < limit) {
+    Instant at = std::max(std::min(next_event(), limit), machine_.now());
+    machine_.advance(at);
+    settle();
+    if (attempt()) {
+      settle();
+      return true;
+    }
+  }
+  if (limit < deadline)
+    std::fprintf(stderr, "millrace: a call that the script does not expect to wait would wait for ever\n");
+  return false;
 }
 
 void Sockets::move_to(Instant to) {
@@ -258,7 +291,7 @@ int Sockets::packet_in(const void* packet, size_t length) {
 // From timer to timer until there is a packet. With a bound: keep-alives of an idle connection never end.
 int Sockets::packet_out(void* packet, size_t* length, long long* time_us) {
   Lock lock(mutex_);
-  Instant limit = machine_.now() + seconds(3600);
+  Instant limit = machine_.now() + longest_wait;
   while (machine_.sent.empty()) {
     Instant at = next_event();
     if (at > limit) {

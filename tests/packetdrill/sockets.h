@@ -14,6 +14,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "tests/packetdrill/machine.h"
 
@@ -29,12 +30,14 @@ struct Socket {
 
   int fd = -1;
   Kind kind = fresh;
+  bool ipv6 = false;           // its addresses are IPv4-mapped
   bool nonblocking = false;
   bool peer_closed = false;
   bool read_shut = false;
   bool write_shut = false;
   bool tells_rest = false;     // TCP_INQ
   bool linger_reset = false;   // SO_LINGER with a time of 0
+  bool corked = false;         // TCP_CORK
   int error = 0;               // told once: by a call, or as SO_ERROR
   int last_error = 0;          // ... of the connection's end
   Address local;
@@ -46,11 +49,18 @@ struct Socket {
   size_t text_bytes = 0;
   size_t text_read = 0;        // of the first slice
   uint32_t send_buffer = 0;
+  uint16_t max_segment = 0;    // TCP_MAXSEG, as set
+  struct {                     // text that MSG_MORE or TCP_CORK keeps: less than a segment
+    std::vector<uint8_t> text;
+    Instant until = Instant::never();
+    wire::Seq una;             // SND.UNA as it was; an ACK ends what MSG_MORE began
+    bool more = false;         // the last call's MSG_MORE: no PSH
+  } kept;
   uint32_t user_timeout_ms = 0;
   uint16_t connect_timeout_s = 0;
   uint32_t backlog = 0;
   std::deque<Socket*> waiting;      // a listener's, to be accepted
-  std::map<std::pair<int, int>, std::vector<uint8_t>> values;  // options that are only kept
+  std::map<std::pair<int, int>, std::vector<uint8_t>> values;  // options that are only stored
   uint64_t ins = 0;            // what has happened: edges for epoll
   uint64_t outs = 0;
   bool was_full = false;
@@ -107,11 +117,12 @@ class Sockets {
   };
 
   Socket* find(int fd);
-  Socket& add();
-  Socket* of(ConnectionId id);
+  Socket& add(bool ipv6);
+  Socket* of(const Event& e);
   // Makes the attempt until it is done or `deadline` has come; false: that came first.
   bool block(Lock& lock, const Attempt& attempt, Instant deadline = Instant::never());
   void settle();       // runs the stack, then what waited for it
+  bool wait_alone(const Attempt& attempt, Instant deadline);
   void move_to(Instant to);
   Instant next_event() const;
 
@@ -127,10 +138,14 @@ class Sockets {
   size_t queued(Socket& s);          // bytes that wait for room or an acknowledgment
   size_t send_room(Socket& s);
   void queue(Socket& s, std::span<const uint8_t> text, bool more, bool urgent);
+  void keep_or_queue(Socket& s, std::span<const uint8_t> text, bool more, bool urgent);
+  void let_go(Socket& s, bool more);  // of what MSG_MORE or TCP_CORK keeps
+  void let_go_due();
   Request request(Socket& s, Request::Kind kind);
   int take_error(Socket& s);
   ConnectionId id_of(Socket& s);
   void ask_close(Socket& s);
+  void ask_listen(Socket& s, Request::Kind kind);
   short ready(Socket& s);
   uint32_t receive_buffer(Socket& s);
   bool set_tcp(Socket& s, int name, int value);
@@ -141,6 +156,7 @@ class Sockets {
   tcp::State state_of(Socket& s);
   void write_states();  // to the file that MILLRACE_SOCKETS names
 
+  const std::thread::id script_ = std::this_thread::get_id();
   std::mutex mutex_;
   std::condition_variable woken_;
   Machine machine_;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What scripts set with sysctl, as configuration keys.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -22,7 +24,11 @@ tcp::EcnMode ecn_mode(uint64_t v) {
   return v == 1 ? tcp::EcnMode::active : v == 2 ? tcp::EcnMode::passive : tcp::EcnMode::off;
 }
 
+// Where no script can have set anything, what is found there is not meant for us.
+bool writable() { return access("/proc/sys/net/ipv4/tcp_rmem", W_OK) == 0; }
+
 void take_linux(Profile& p) {
+  if (!writable()) return;
   tcp::Params& t = p.config.tcp;
   uint64_t v = 0;
   if (sysctl("tcp_timestamps", v)) t.timestamps = v != 0;
@@ -36,7 +42,7 @@ void take_linux(Profile& p) {
   if (sysctl("tcp_synack_retries", v)) t.syn_ack_retries = static_cast<uint8_t>(v);
   if (sysctl("tcp_min_tso_segs", v)) t.push_every = static_cast<uint8_t>(v);
   if (sysctl("tcp_ecn", v)) t.ecn = ecn_mode(v);
-  if (sysctl("tcp_rmem", v, true) && v >= 4096 && v < (1u << 30)) t.receive_buffer = static_cast<uint32_t>(v);
+  if (sysctl("tcp_rmem", v, true) && v >= 4096 && v < (1u << 30)) set_receive_buffer(p, v);
 }
 
 using Set = void (*)(Profile&, uint64_t);
