@@ -198,5 +198,23 @@ TEST_F(Adapter, MaximumSegmentSize) {
   EXPECT_EQ(value, 700);
 }
 
+// RFC9293-MUST-27, -28, -29: chosen before there is a connection
+TEST_F(Adapter, KeepAlive) {
+  int listener = listening();
+  int on = 1;
+  EXPECT_EQ(sockets.set_option(listener, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on), 0);
+  set(listener, TCP_KEEPIDLE, 10);
+  set(listener, TCP_KEEPINTVL, 3);
+  set(listener, TCP_KEEPCNT, 2);
+  int fd = accepted(listener);
+  timeval now{};
+  sockets.time_of_day(&now);
+  auto second = [&](const Seen& seen) { return seen.at.s() - static_cast<uint64_t>(now.tv_sec); };
+  EXPECT_EQ(second(out()), 10u);
+  EXPECT_EQ(second(out()), 13u);
+  EXPECT_EQ(receive(fd, 0), -1);
+  EXPECT_EQ(errno, ETIMEDOUT);
+}
+
 }  // namespace
 }  // namespace millrace::packetdrill

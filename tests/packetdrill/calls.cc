@@ -108,6 +108,7 @@ int Sockets::socket(int domain, int type, int protocol) {
   if (!machine_.started() && machine_.profile.sysctls) take_sysctls(machine_.profile);
   Socket& s = add(domain == AF_INET6);
   s.nonblocking = type & SOCK_NONBLOCK;
+  s.options.congestion = machine_.profile.congestion;
   return s.fd;
 }
 

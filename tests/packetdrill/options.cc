@@ -38,19 +38,6 @@ bool keepalive_default(const tcp::Params& p, int name, int& value) {
   }
 }
 
-bool set_congestion(Options& options, const void* value, socklen_t length) {
-  std::string name(static_cast<const char*>(value), strnlen(static_cast<const char*>(value), length));
-  if (name == "cubic")
-    options.congestion = Congestion::cubic;
-  else if (name == "reno" || name == "newreno")
-    options.congestion = Congestion::newreno;
-  else if (name == "dctcp")
-    options.congestion = Congestion::dctcp;
-  else
-    return false;
-  return true;
-}
-
 int maximum_segment(const Socket& s, const tcp::Tcb* tcb) {
   if (tcb != nullptr && s.kind == Socket::connected) return tcb->mss;
   return s.max_segment != 0 ? s.max_segment : 536;
@@ -63,6 +50,20 @@ void Sockets::set_live(Socket& s, Setting setting, uint64_t value) {
   Request r = request(s, Request::set);
   r.setting = {setting, value};
   if (r.connection) machine_.ask(r);
+}
+
+// What was chosen before there was a connection holds for it, too.
+void Sockets::set_keepalive(Socket& s) {
+  if (!s.options.keepalive) return;
+  for (auto [name, setting] : {std::pair{TCP_KEEPIDLE, Setting::keepalive},
+                               std::pair{TCP_KEEPINTVL, Setting::keepalive_interval},
+                               std::pair{TCP_KEEPCNT, Setting::keepalive_probes}}) {
+    int number = 0;
+    keepalive_default(machine_.params(), name, number);
+    auto chosen = s.values.find({IPPROTO_TCP, name});
+    if (chosen != s.values.end()) std::memcpy(&number, chosen->second.data(), std::min(chosen->second.size(), sizeof number));
+    set_live(s, setting, static_cast<uint64_t>(std::max(number, 1)));
+  }
 }
 
 // False: not one of ours.
@@ -107,8 +108,8 @@ int Sockets::set_option(int fd, int level, int name, const void* value, socklen_
   int number = 0;
   std::memcpy(&number, value, std::min<size_t>(length, sizeof number));
   if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
-    if (!set_congestion(s->options, value, length)) return fail(ENOENT);
-    return 0;
+    const char* text = static_cast<const char*>(value);
+    return congestion_of({text, strnlen(text, length)}, s->options.congestion) ? 0 : fail(ENOENT);
   }
   if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT && number < 0) return fail(EINVAL);
   if (level == IPPROTO_TCP && name == TCP_MAXSEG) {
@@ -135,10 +136,10 @@ int Sockets::set_option(int fd, int level, int name, const void* value, socklen_
     s->options.receive_buffer_kb = static_cast<uint16_t>(std::clamp(number / 1024, 3, 65535));
   if (level == SOL_SOCKET && name == SO_KEEPALIVE) {
     s->options.keepalive = number != 0;
-    set_live(*s, Setting::keepalive, number != 0 ? machine_.params().keepalive_time.ms() / 1000 : 0);
+    if (number == 0) set_live(*s, Setting::keepalive, 0);
   }
-  if (level == IPPROTO_TCP && name == TCP_KEEPIDLE && s->options.keepalive)
-    set_live(*s, Setting::keepalive, static_cast<uint64_t>(std::max(number, 1)));
+  bool keep = level == IPPROTO_TCP && (name == TCP_KEEPIDLE || name == TCP_KEEPINTVL || name == TCP_KEEPCNT);
+  if (keep || (level == SOL_SOCKET && name == SO_KEEPALIVE)) set_keepalive(*s);
   settle();
   return 0;
 }

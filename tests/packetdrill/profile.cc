@@ -119,6 +119,18 @@ void set_receive_buffer(Profile& p, uint64_t bytes) {
   t.receive_buffer_max = grows ? std::max(t.receive_buffer, t.receive_buffer_max) : t.receive_buffer;
 }
 
+bool congestion_of(const std::string& name, Congestion& out) {
+  if (name == "cubic")
+    out = Congestion::cubic;
+  else if (name == "reno" || name == "newreno")
+    out = Congestion::newreno;
+  else if (name == "dctcp")
+    out = Congestion::dctcp;
+  else
+    return false;
+  return true;
+}
+
 Profile profile(const std::string& flags) {
   Profile p = base();
   linux_profile(p);

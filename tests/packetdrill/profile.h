@@ -15,7 +15,11 @@ struct Profile {
   bool sysctls = true;        // scripts configure the stack under test with sysctl: take what they have set
   bool buffers_doubled = true;  // SO_SNDBUF and SO_RCVBUF read back doubled
   uint32_t send_buffer = 512 * 1024;
+  Congestion congestion = Congestion::cubic;  // of a socket that asks for none
 };
+
+// False: no such algorithm.
+bool congestion_of(const std::string& name, Congestion& out);
 
 // The buffer of a connection's beginning; of a profile in which it does not grow, for good.
 void set_receive_buffer(Profile& profile, uint64_t bytes);

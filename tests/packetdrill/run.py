@@ -21,7 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 here = Path(__file__).resolve().parent
-local = ["--local_ip=192.168.0.1", "--gateway_ip=192.168.0.1", "--netmask_ip=255.255.0.0", "--remote_ip=192.0.2.1"]
+# As packetdrill's own run_all.py has it.
+local = ["--local_ip=192.168.0.1", "--gateway_ip=192.168.0.1", "--netmask_ip=255.255.0.0", "--remote_ip=192.0.2.1",
+         "-D", "TFO_COOKIE=3021b9d889017eeb", "-D", "CODE=host_unreachable"]
+names = {"ipv4": ["-D", "CMSG_LEVEL_IP=SOL_IP", "-D", "CMSG_TYPE_RECVERR=IP_RECVERR"],
+         "ipv4-mapped-ipv6": ["-D", "CMSG_LEVEL_IP=SOL_IPV6", "-D", "CMSG_TYPE_RECVERR=IPV6_RECVERR"]}
 
 
 class Suite:
@@ -31,9 +35,8 @@ class Suite:
 
 
 suites = {
-    "google": Suite("PACKETDRILL_SCRIPTS", "linux"),
-    "linux": Suite("PACKETDRILL_LINUX", "linux,local=192.168.0.1", local + ["-D", "CMSG_LEVEL_IP=SOL_IP",
-                                                                            "-D", "CMSG_TYPE_RECVERR=IP_RECVERR"]),
+    "google": Suite("PACKETDRILL_SCRIPTS", "linux,local=192.168.0.1", local),
+    "linux": Suite("PACKETDRILL_LINUX", "linux,local=192.168.0.1", local),
     # A kernel that read no sysctls of today's: its receive buffer, and no PSH but a write's last.
     "classic": Suite("PACKETDRILL_CLASSIC", "linux,sysctls=0,receive_buffer=4000000,push_every=0"),
     "freebsd": Suite("PACKETDRILL_FREEBSD", "freebsd", ["-D", "TCP_KEEPINIT=128"]),
@@ -105,7 +108,7 @@ class Runner:
         return self.namespace + ["env", f"LD_PRELOAD={options.preload}", options.packetdrill,
                                  f"--so_filename={options.adapter}", f"--so_flags={flags}",
                                  f"--ip_version={mode}", f"--code_command={self.directory}/run-code",
-                                 *suites[suite].arguments, script]
+                                 *suites[suite].arguments, *names[mode], script]
 
     def modes(self, suite, name):
         """The script's own, or those asked for."""

@@ -104,6 +104,7 @@ void Sockets::on_event(Event& e) {
       s.text_at = machine_.now();
       learn_addresses(s);
       end_connect_timeout(s);
+      set_keepalive(s);
       ++s.outs;
       break;
     case Event::received:
@@ -157,12 +158,15 @@ void Sockets::on_accepted(const Event& e) {
   Request r = request(s, Request::set);
   r.setting = {Setting::token, s.token};
   machine_.ask(r);
+  set_keepalive(s);
   listener.waiting.push_back(&s);
   ++listener.ins;
 }
 
 void Sockets::on_closed(Socket& s, const Event& e) {
-  s.last_error = s.error = s.kind == Socket::connecting && e.reason == Event::reset ? ECONNREFUSED : error_of(e.reason);
+  // FreeBSD tells what ICMP has refused as if the peer had.
+  bool refused = e.reason == Event::reset || (e.reason == Event::unreachable && machine_.profile.freebsd);
+  s.last_error = s.error = s.kind == Socket::connecting && refused ? ECONNREFUSED : error_of(e.reason);
   if (e.reason == Event::finished) s.peer_closed = true;
   s.kind = Socket::gone;
   ++s.ins;

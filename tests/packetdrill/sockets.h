@@ -151,6 +151,7 @@ class Sockets {
   bool set_tcp(Socket& s, int name, int value);
   bool set_ip(Socket& s, int name, int value);
   void set_live(Socket& s, Setting setting, uint64_t value);
+  void set_keepalive(Socket& s);
   int tcp_info(Socket& s, void* out, socklen_t* length);
   bool report(Socket& s, Watch& w, epoll_event& out);
   tcp::State state_of(Socket& s);

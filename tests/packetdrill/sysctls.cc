@@ -20,6 +20,12 @@ bool sysctl(const char* name, uint64_t& value, bool last = false) {
   return found;
 }
 
+std::string sysctl_text(const char* name) {
+  std::string word;
+  std::ifstream(std::string("/proc/sys/net/ipv4/") + name) >> word;
+  return word;
+}
+
 tcp::EcnMode ecn_mode(uint64_t v) {
   return v == 1 ? tcp::EcnMode::active : v == 2 ? tcp::EcnMode::passive : tcp::EcnMode::off;
 }
@@ -42,6 +48,13 @@ void take_linux(Profile& p) {
   if (sysctl("tcp_synack_retries", v)) t.syn_ack_retries = static_cast<uint8_t>(v);
   if (sysctl("tcp_min_tso_segs", v)) t.push_every = static_cast<uint8_t>(v);
   if (sysctl("tcp_ecn", v)) t.ecn = ecn_mode(v);
+  if (sysctl("tcp_fin_timeout", v)) t.fin_wait_2 = seconds(v);
+  if (sysctl("tcp_keepalive_time", v)) t.keepalive_time = seconds(v);
+  if (sysctl("tcp_keepalive_intvl", v)) t.keepalive_interval = seconds(v);
+  if (sysctl("tcp_keepalive_probes", v)) t.keepalive_probes = static_cast<uint8_t>(v);
+  if (sysctl("tcp_rto_max_ms", v)) t.rto_max = std::max(milliseconds(v), t.rto_initial);
+  if (sysctl("tcp_rto_min_us", v)) t.rto_min = std::min(microseconds(v), t.rto_initial);
+  congestion_of(sysctl_text("tcp_congestion_control"), p.congestion);
   if (sysctl("tcp_rmem", v, true) && v >= 4096 && v < (1u << 30)) set_receive_buffer(p, v);
 }
 
