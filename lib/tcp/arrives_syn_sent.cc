@@ -14,7 +14,7 @@ using wire::Segment;
 void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
   tcb.irs = syn.seq;
   tcb.rcv.nxt = syn.seq + 1;
-  tcb.rcv.last_ack = tcb.rcv.nxt;
+  tcb.rcv.last_ack = tcb.rcv_up = tcb.rcv.nxt;
   tcb.peer_mss = syn.options & wire::opt_mss ? syn.mss : 536;  // RFC9293-MUST-15
   // Each of these holds only if both SYNs carry it (RFC7323-2.2a, -3.2a, RFC2018-2).
   if (syn.options & wire::opt_wscale && cx.params.window_scaling) {

@@ -17,7 +17,10 @@ void process_urgent(Context& cx, Tcb& tcb, const Segment& seg) {
   if (!seg.has(wire::urg) || !in(tcb.state, receiving) || tcb.is(app_closed)) return;
   Seq up = seg.seq + seg.urgent;
   if (!after(up, tcb.rcv.nxt)) return;
-  if (tcb.is(urgent_received) && !after(up, tcb.rcv_up)) return;
+  // Not again for the same run, also when the application knows. A pointer of long ago is not ahead, the numbers wrap.
+  uint32_t furthest = distance(tcb.rcv.nxt, tcb.rcv.adv) + 65535;
+  bool known = after(tcb.rcv_up, tcb.rcv.nxt) && distance(tcb.rcv.nxt, tcb.rcv_up) <= furthest;
+  if (known && !after(up, tcb.rcv_up)) return;
   tcb.rcv_up = up;
   tcb.set(urgent_received);
   cx.tell(tcb, pend_urgent);

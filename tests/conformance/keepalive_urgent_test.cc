@@ -202,6 +202,20 @@ TEST_F(Urgent, AnAdvancingPointerIsToldAgain) {
   net.drop_sent();
 }
 
+// RFC9293-MUST-32, RFC 9293 3.10.7.4: not again for the same run, whoever sends it again or says less of it
+TEST_F(Urgent, TheSamePointerIsToldOnce) {
+  net.in(P(1, 1, 10).urgent(100));
+  EXPECT_EQ(net.expect_event(Event::urgent).length, 100u);
+  net.in(P(11, 1, 10).urgent(90));
+  net.in(P(21, 1, 10).urgent(50));
+  net.in(A(31, 1).urgent(70));
+  net.expect_no_event();
+  net.in(P(31, 1, 70));  // all of it is here: what comes now is another run
+  net.in(P(101, 1, 10).urgent(1));
+  EXPECT_EQ(net.expect_event(Event::urgent).length, 1u);
+  net.drop_sent();
+}
+
 // RFC9293-MUST-33: a FIN behind the text is no text
 TEST_F(Urgent, AFinDoesNotCount) {
   net.in(F(1, 1, 10).urgent(5));
