@@ -22,7 +22,7 @@ void recovery_ack(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, 
       tcb.undo.acks = 255;
     }
   }
-  if ((recovering || told.dsack > 0) && try_undo(cx, tcb, told, acked, recovering)) cx.want_output(tcb);
+  if ((recovering || told.dsack > 0) && try_undo(cx, tcb, told, acked)) cx.want_output(tcb);
   if (tcb.is(sack_ok))
     rack_ack(cx, tcb, told, acked, flight_before);
   else
@@ -48,11 +48,11 @@ void note_resent(Context& cx, Tcb& tcb, uint32_t bytes) {
   tcb.prr.out += bytes;
 }
 
-bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, bool recovering) {
+bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked) {
   auto& undo = tcb.undo;
   if (undo.cwnd == 0 || undo.resent == 0) return false;
   // RFC 3522: what was acknowledged had arrived before it was sent again.
-  bool eifel = recovering && acked > 0 && told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - undo.ts) < 0;
+  bool eifel = acked > 0 && told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - undo.ts) < 0;
   // RFC 5682 step 3b: never sent again, and arrived.
   bool frto = cx.params.frto && tcb.is(in_loss) && undo.acks == 2 && told.original && undo.resent <= tcb.mss;
   // RFC 2883, RFC 3708: all that was sent again arrived twice. The ACK that ends recovery comes before the last of that.

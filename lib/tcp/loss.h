@@ -27,7 +27,7 @@ void save_for_undo(Tcb& tcb);
 // Lost text is sent again: what undoing must know.
 void note_resent(Context& cx, Tcb& tcb, uint32_t bytes);
 // True: nothing had been lost; all is as before.
-bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked, bool recovering);
+bool try_undo(Context& cx, Tcb& tcb, const Delivered& told, uint32_t acked);
 // RFC 5682 step 2b: new text goes out in the place of what is called lost.
 bool frto_waits(const Context& cx, const Tcb& tcb);
 void leave_recovery(Tcb& tcb);

@@ -370,6 +370,18 @@ TEST_F(Recovery, AMistakeIsUndoneAfterTheRecovery) {
   EXPECT_EQ(net.counter(Count::recoveries_undone), 1u);
 }
 
+// RFC 2883: no window was ever so wide that this could have been sent twice
+TEST_F(Recovery, ABlockBeyondAllWindowsIsNoDsack) {
+  send_segments(10);
+  net.advance(milliseconds(100));
+  net.in(sacked(0, 1, 4));
+  expect_segment(0);
+  net.in(ack(4).sack(begin(1) - 1'000'000, begin(1)));
+  EXPECT_EQ(net.counter(Count::recoveries_undone), 0u);
+  EXPECT_EQ(net.tcb().rack.steps, 1);
+  net.drop_sent();
+}
+
 // RFC 3708: two were sent again, one of them for nothing
 TEST_F(Recovery, HalfAMistakeIsNone) {
   send_segments(10);
@@ -439,6 +451,24 @@ TEST(Frto, ASpuriousTimeoutIsFoundOut) {
   EXPECT_GE(net.tcb().cwnd, cwnd);
   for (auto& p : net.sent) EXPECT_GE(p.seg.seq - net.own_iss(), at(12));
   net.drop_sent();
+}
+
+// RFC5681-3.2.1, RFC 3042: the first two duplicates let a segment out each, the others none, also where they begin no
+// recovery (RFC6582-3.2.2)
+TEST(Frto, DuplicatesOfWhatWasNotLostLetTwoSegmentsOut) {
+  Net net;
+  net.peer.wscale = 4;
+  net.established_passive();
+  net.in(A(1, 1).win(60000));
+  net.send(40 * mss);
+  while (net.counter(Count::retransmission_timeouts) == 0) net.advance(milliseconds(10));
+  net.in(A(1, at(1)).win(60000));
+  net.in(A(1, at(2)).win(60000));
+  EXPECT_EQ(net.counter(Count::recoveries_undone), 1u);
+  net.drop_sent();
+  for (int i = 0; i < 6; ++i) net.in(A(1, at(2)).win(60000));
+  EXPECT_EQ(net.take_sent().size(), 2u);
+  EXPECT_EQ(net.counter(Count::fast_retransmits), 0u);
 }
 
 // RFC 5682 2.1 step 3a: a duplicate ACK: the timeout was right

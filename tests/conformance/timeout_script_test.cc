@@ -238,6 +238,22 @@ TEST_F(Marked, EceInRecoveryLowersNothing) {
   )");
 }
 
+// RFC 3168 6.1.2, RFC 3708: a recovery that was a mistake does not take back what a mark has cost since
+TEST_F(Marked, TheMarkOutlivesTheMistake) {
+  play(net, R"(
+      0  send 40
+      0  > 0-9
+    100  < ack 0 sack 1-4
+    100  > 0
+    150  < ack 10
+    150  > 10c 11-14
+    250  < ack 15 ece
+    250  > 15c 16
+    251  < ack 15 sack 0-1
+    251  = undone 0
+  )");
+}
+
 // RFC 3168 6.1.2: a timeout, too
 TEST_F(Marked, CwrAfterATimeout) {
   play(net, R"(
