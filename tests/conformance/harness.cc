@@ -45,16 +45,7 @@ Net::Net(const Change& change, uint32_t ring) : now(Instant{} + seconds(1000)), 
   memory_.resize(stack::memory_size(config));
   stack = stack::make_stack(config, memory_, now);
   stack::attach(*stack);
-  ring_.resize(ring);
-  segments_.resize(limits::segments_per_turn);
-  slices_.resize(limits::slices_per_turn);
-  sacks_.resize(limits::segments_per_turn * limits::sack_blocks);
-  release_.resize(stack::release_capacity(config));
-  out_.segments = Batch<wire::TxSegment>{segments_};
-  out_.slices = Batch<Slice>{slices_};
-  out_.sacks = Batch<wire::SackBlock>{sacks_};
-  out_.release = Batch<PacketRef>{release_};
-  out_.events[0] = {ring_.data(), ring - 1, 0, ring};
+  turn_.init(config, ring);
   frames({encode_arp(true, wire::Mac::broadcast(), peer.mac, peer.ip, own)});
 }
 
@@ -241,7 +232,7 @@ void Net::advance(Duration d) {
 
 bool Net::busy() const {
   return !arp_answers_.empty() || next_deadline(*stack) <= now || !asked_.empty() ||
-         (reads && consumed_ != out_.events[0].next);
+         (reads && consumed_ != turn_.out.events[0].next);
 }
 
 // A turn, and those that follow from it at the same time.
@@ -273,27 +264,27 @@ void Net::turn(const std::vector<Bytes>& frames) {
     f.length = static_cast<uint32_t>(bytes.size());
     burst.push_back(f);
   }
-  stack::receive(*stack, burst, now, out_);
+  stack::receive(*stack, burst, now, turn_.out);
   if (reads) read_events();
   size_t taken = 0;
   while (taken < asked_.size() && !stack::requests_blocked(*stack, 0)) {
     size_t n = std::min<size_t>(asked_.size() - taken, limits::requests_per_turn);
-    stack::request(*stack, 0, {asked_.data() + taken, n}, out_);
+    stack::request(*stack, 0, {asked_.data() + taken, n}, turn_.out);
     taken += n;
   }
   asked_.erase(asked_.begin(), asked_.begin() + static_cast<ptrdiff_t>(taken));
-  stack::EventPort& port = out_.events[0];
+  stack::EventPort& port = turn_.out.events[0];
   for (; reclaimed_ != consumed_; ++reclaimed_, ++port.end)
-    stack::reclaim(*stack, ring_[reclaimed_ & port.mask], out_);
-  stack::transmit(*stack, room, out_);
+    stack::reclaim(*stack, turn_.ring[reclaimed_ & port.mask], turn_.out);
+  stack::transmit(*stack, room, turn_.out);
   emit();
   check();
 }
 
 void Net::read_events() {
-  stack::EventPort& port = out_.events[0];
+  stack::EventPort& port = turn_.out.events[0];
   for (; consumed_ != port.next; ++consumed_) {
-    Event& e = ring_[consumed_ & port.mask];
+    Event& e = turn_.ring[consumed_ & port.mask];
     if (on_event) on_event(e);
     if (e.kind == Event::received) {
       received.append(reinterpret_cast<const char*>(e.data()), e.length);
@@ -329,12 +320,8 @@ void Net::note(const Sent& packet) {
 }
 
 void Net::emit() {
-  for (const wire::TxSegment& tx : out_.segments) {
-    Bytes bytes(wire::max_header);
-    std::span<const Slice> slices{slices_.data() + tx.first_slice, tx.slice_count};
-    std::span<const wire::SackBlock> sacks{sacks_.data() + tx.first_sack, tx.sack_count};
-    bytes.resize(wire::build_header(tx, slices, sacks, config.mac, {}, bytes.data()));
-    for (const Slice& s : slices) bytes.insert(bytes.end(), s.data(), s.data() + s.length);
+  for (const wire::TxSegment& tx : turn_.out.segments) {
+    Bytes bytes = turn_.frame(tx, config.mac);
     std::string error;
     Sent packet = decode(bytes, error);
     if (!error.empty()) ADD_FAILURE() << error << ": " << to_string(packet.seg);
@@ -344,8 +331,8 @@ void Net::emit() {
     note(packet);
     (packet.kind == Sent::arp ? arp : sent).push_back(packet);
   }
-  for (PacketRef p : out_.release) packets_.give(p.handle);
-  out_.clear();
+  for (PacketRef p : turn_.out.release) packets_.give(p.handle);
+  turn_.out.clear();
 }
 
 // What must hold after each turn: every TCB is sound, and no buffer is lost.
@@ -353,8 +340,8 @@ void Net::check() {
   for (uint32_t i = 0; i < stack->cx.tcbs.capacity(); ++i)
     if (const char* broken = tcp::check_tcb(stack->cx, stack->cx.tcbs[i])) ADD_FAILURE() << broken;
   uint32_t accounted = stack::gauges(*stack).held + static_cast<uint32_t>(kept.size());
-  const stack::EventPort& port = out_.events[0];
-  for (uint32_t i = consumed_; i != port.next; ++i) accounted += ring_[i & port.mask].packet ? 1 : 0;
+  const stack::EventPort& port = turn_.out.events[0];
+  for (uint32_t i = consumed_; i != port.next; ++i) accounted += turn_.ring[i & port.mask].packet ? 1 : 0;
   const stack::FailedQueue& failed = stack->failed[0];
   for (uint32_t i = failed.head; i != failed.tail; ++i)
     accounted += failed.ring[i & (failed.capacity - 1)].packet ? 1 : 0;

@@ -22,6 +22,7 @@
 #include "stack/internals.h"
 #include "tests/conformance/packet.h"
 #include "tests/sim/packets.h"
+#include "tests/sim/turn.h"
 
 namespace millrace {
 inline void PrintTo(State s, std::ostream* os) {
@@ -183,7 +184,6 @@ class Net {
   sim::Packets packets_{1024};
   Instant start_;
   std::vector<std::byte> memory_;
-  std::vector<Event> ring_;
   uint32_t consumed_ = 0;
   uint32_t reclaimed_ = 0;
   uint32_t queued_bytes_ = 0;
@@ -191,11 +191,7 @@ class Net {
   std::vector<Request> asked_;
   std::vector<Bytes> arp_answers_;
   std::map<std::tuple<uint32_t, uint16_t, uint16_t>, Learned> learned_;
-  std::vector<wire::TxSegment> segments_;
-  std::vector<Slice> slices_;
-  std::vector<wire::SackBlock> sacks_;
-  std::vector<PacketRef> release_;
-  stack::Output out_;
+  sim::Turn turn_;
 };
 
 }  // namespace millrace::conformance

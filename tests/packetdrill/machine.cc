@@ -41,16 +41,7 @@ void Machine::start(Ipv4Address local) {
   memory_.resize(stack::memory_size(c));
   stack_ = stack::make_stack(c, memory_, now_);
   stack::attach(*stack_);
-  ring_.resize(ring_size);
-  segments_.resize(limits::segments_per_turn);
-  slices_.resize(limits::slices_per_turn);
-  sacks_.resize(limits::segments_per_turn * limits::sack_blocks);
-  release_.resize(stack::release_capacity(c));
-  out_.segments = Batch<wire::TxSegment>{segments_};
-  out_.slices = Batch<Slice>{slices_};
-  out_.sacks = Batch<wire::SackBlock>{sacks_};
-  out_.release = Batch<PacketRef>{release_};
-  out_.events[0] = {ring_.data(), ring_size - 1, 0, ring_size};
+  turn_.init(c, ring_size);
   run();
 }
 
@@ -73,7 +64,7 @@ Slice Machine::buffer(std::span<const uint8_t> text) {
 
 bool Machine::busy() const {
   return !arp_answers_.empty() || !asked_.empty() || stack::next_deadline(*stack_) <= now_ ||
-         consumed_ != out_.events[0].next;
+         consumed_ != turn_.out.events[0].next;
 }
 
 void Machine::run() {
@@ -111,42 +102,38 @@ void Machine::turn(const std::vector<Bytes>& frames) {
     f.length = static_cast<uint32_t>(bytes.size());
     burst.push_back(f);
   }
-  stack::receive(*stack_, burst, now_, out_);
+  stack::receive(*stack_, burst, now_, turn_.out);
   read_events();
   if (!stack::requests_blocked(*stack_, 0)) {
     size_t n = std::min<size_t>(asked_.size(), limits::requests_per_turn);
     std::vector<Request> now_asked(asked_.begin(), asked_.begin() + static_cast<ptrdiff_t>(n));
     asked_.erase(asked_.begin(), asked_.begin() + static_cast<ptrdiff_t>(n));
-    stack::request(*stack_, 0, now_asked, out_);
+    stack::request(*stack_, 0, now_asked, turn_.out);
   }
   stack::requests_wait(*stack_, 0, !asked_.empty());
-  stack::EventPort& port = out_.events[0];
+  stack::EventPort& port = turn_.out.events[0];
   for (; reclaimed_ != consumed_; ++reclaimed_, ++port.end)
-    stack::reclaim(*stack_, ring_[reclaimed_ & port.mask], out_);
-  stack::transmit(*stack_, limits::tx_burst, out_);
+    stack::reclaim(*stack_, turn_.ring[reclaimed_ & port.mask], turn_.out);
+  stack::transmit(*stack_, limits::tx_burst, turn_.out);
   emit();
 }
 
 void Machine::read_events() {
-  stack::EventPort& port = out_.events[0];
-  for (; consumed_ != port.next; ++consumed_) on_event_(ring_[consumed_ & port.mask]);
+  stack::EventPort& port = turn_.out.events[0];
+  for (; consumed_ != port.next; ++consumed_) on_event_(turn_.ring[consumed_ & port.mask]);
 }
 
 void Machine::emit() {
-  for (const wire::TxSegment& tx : out_.segments) emit(tx);
-  for (PacketRef p : out_.release) buffers_.erase(p.handle);
-  out_.clear();
+  for (const wire::TxSegment& tx : turn_.out.segments) emit(tx);
+  for (PacketRef p : turn_.out.release) buffers_.erase(p.handle);
+  turn_.out.clear();
 }
 
 void Machine::emit(const wire::TxSegment& tx) {
   if (tx.kind == wire::TxSegment::arp_request && tx.remote != profile.config.local.first)
     arp_answers_.push_back(arp_answer(tx));
   if (tx.kind == wire::TxSegment::arp_request || tx.kind == wire::TxSegment::arp_reply) return;
-  Bytes bytes(wire::max_header);
-  std::span<const Slice> slices{slices_.data() + tx.first_slice, tx.slice_count};
-  std::span<const wire::SackBlock> sacks{sacks_.data() + tx.first_sack, tx.sack_count};
-  bytes.resize(wire::build_header(tx, slices, sacks, own_mac, {}, bytes.data()));
-  for (const Slice& s : slices) bytes.insert(bytes.end(), s.data(), s.data() + s.length);
+  Bytes bytes = turn_.frame(tx, own_mac);
   bytes.erase(bytes.begin(), bytes.begin() + 14);
   sent.push_back({std::move(bytes), now_});
 }

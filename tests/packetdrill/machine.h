@@ -11,6 +11,7 @@
 
 #include "stack/internals.h"
 #include "tests/packetdrill/profile.h"
+#include "tests/sim/turn.h"
 
 namespace millrace::packetdrill {
 
@@ -67,16 +68,11 @@ class Machine {
   stack::Stack* stack_ = nullptr;
   std::unordered_map<uint8_t*, std::unique_ptr<uint8_t[]>> buffers_;
   std::vector<std::byte> memory_;
-  std::vector<Event> ring_;
   uint32_t consumed_ = 0;
   uint32_t reclaimed_ = 0;
   std::vector<Request> asked_;
   std::vector<Bytes> arp_answers_;
-  std::vector<wire::TxSegment> segments_;
-  std::vector<Slice> slices_;
-  std::vector<wire::SackBlock> sacks_;
-  std::vector<PacketRef> release_;
-  stack::Output out_;
+  sim::Turn turn_;
 };
 
 }  // namespace millrace::packetdrill
