@@ -145,7 +145,7 @@ Request send_request(ConnectionId id) {
 void listen(End& server) {
   Request listen;
   listen.kind = Request::listen;
-  listen.backlog = 1 << 20;
+  listen.backlog = 65535;
   listen.open = {};
   listen.open.local_port = 7;
   request(*server.stack, 0, {&listen, 1}, server.out);
