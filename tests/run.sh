@@ -261,6 +261,7 @@ if [ -n "$release" ]; then
   run_suite build nic
   run_suite build apps
   own_count lint python3 -B tests/lint/run.py "$root/build"
+  own_count sdk python3 -B tests/sdk/run.py "$root/build"
   own_count packetdrill python3 -B tests/packetdrill/run.py "$root/build/$packetdrill"{,-info}.so
   own_count interop python3 -B tests/interop/run.py "$root/build"
 fi
