@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "crew.h"
+#include "doctor.h"
 #include "plan.h"
 
 using namespace millrace;
@@ -44,20 +45,28 @@ constexpr const char* usage =
     "Usage: millrace-load [EAL options --] client|server|pair [flags]\n\n"
     "  client   loads a server over a device: millrace-load client --help\n"
     "  server   a server to be loaded:        millrace-load server --help\n"
-    "  pair     both ends in one process:     millrace-load pair --help\n";
+    "  pair     both ends in one process:     millrace-load pair --help\n"
+    "  doctor   what is in the way of that:   millrace-load doctor client|server|pair [flags]\n";
 
-// Takes the word that says what to be out of the others: the first, or the first after EAL's options.
-bool take_program(std::vector<char*>& words, Program& program) {
+// Takes a word out of the others: the first, or the first after EAL's options.
+bool take(std::vector<char*>& words, const char* word) {
   size_t first = 1;
   for (size_t i = 1; i < words.size(); ++i)
     if (std::strcmp(words[i], "--") == 0) first = i + 1;
   for (size_t at : {first, size_t{1}})
-    for (Program p : {Program::client, Program::server, Program::pair})
-      if (at < words.size() && std::strcmp(words[at], name(p)) == 0) {
-        words.erase(words.begin() + static_cast<std::ptrdiff_t>(at));
-        program = p;
-        return true;
-      }
+    if (at < words.size() && std::strcmp(words[at], word) == 0) {
+      words.erase(words.begin() + static_cast<std::ptrdiff_t>(at));
+      return true;
+    }
+  return false;
+}
+
+bool take_program(std::vector<char*>& words, Program& program) {
+  for (Program p : {Program::client, Program::server, Program::pair})
+    if (take(words, name(p))) {
+      program = p;
+      return true;
+    }
   return false;
 }
 
@@ -65,17 +74,20 @@ bool take_program(std::vector<char*>& words, Program& program) {
 
 int main(int argc, char** argv) try {
   std::vector<char*> words(argv, argv + argc);
-  Program program{};
-  if (!take_program(words, program)) {
+  Program program = Program::client;
+  bool doctor = take(words, "doctor");
+  if (!take_program(words, program) && !doctor) {
     bool wants_help = argc > 1 && (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0);
     if (wants_help)
       std::fputs(usage, stdout);
     else
-      std::fputs("millrace-load: say what to be: client, server or pair (millrace-load --help)\n", stderr);
+      std::fputs("millrace-load: say what to be: client, server, pair or doctor (millrace-load --help)\n",
+                 stderr);
     return wants_help ? 0 : 2;
   }
   words.push_back(nullptr);
-  Plan plan = make_plan(program, static_cast<int>(words.size()) - 1, words.data());
+  Plan plan = make_plan(program, static_cast<int>(words.size()) - 1, words.data(), doctor);
+  if (doctor) return run_doctor(plan);
   switch (program) {
     case Program::client: return run_client(plan);
     case Program::server: return run_server(plan);

@@ -50,6 +50,7 @@ struct ServerPlan {
 
 struct Plan {
   Program program = Program::pair;
+  bool doctor = false;  // only look whether it can be: no target is needed
   Workload workload = Workload::rps;
   Side close_first = Side::client;
   Direction direction = Direction::send;
@@ -102,7 +103,7 @@ struct Plan {
 
 // Reads the words after the name of the program, and the file that they name. Prints help and exits with 0,
 // or says in one line what is wrong and exits with 2.
-Plan make_plan(Program program, int argc, char** argv);
+Plan make_plan(Program program, int argc, char** argv, bool doctor = false);
 
 // What one core has of a plan: its part of the connections, the requests and the rate.
 Plan core_plan(const Plan& plan, uint32_t core);

@@ -81,7 +81,7 @@ static void complete_targets(Plan& plan) {
   for (const std::string& text : plan.to)
     demand(parse_target(text, plan.targets), "'" + text + "' is not A.B.C.D:PORT or A.B.C.D:FIRST-LAST",
            "load.to");
-  demand(!plan.targets.empty(), "no target: give --to A.B.C.D:PORT", "load.to");
+  demand(plan.doctor || !plan.targets.empty(), "no target: give --to A.B.C.D:PORT", "load.to");
   for (const Target& target : plan.targets) {
     Ipv4Address a = target.address;
     bool own = a.value - plan.config.address.value < plan.config.address_count;
@@ -125,7 +125,7 @@ static void complete_client(Plan& plan, const Settings& settings) {
          "load.connections");
   demand(plan.requests == 0 || plan.requests >= plan.cores(), "fewer requests than cores", "load.requests");
   // Kept connections are there at one time, each with a port of its own.
-  demand(plan.closes_each() || plan.connections <= plan.local_ports(),
+  demand(plan.closes_each() || plan.connections <= plan.local_ports() || plan.targets.empty(),
          std::to_string(plan.local_ports()) + " local ports are all: more addresses, or more targets",
          "load.connections");
   constexpr uint32_t most_pools = 4096;  // 512 MB

@@ -168,9 +168,10 @@ static void add_keys(Settings& s, Plan& p) {
   add_server(s, p);
 }
 
-Plan make_plan(Program program, int argc, char** argv) {
+Plan make_plan(Program program, int argc, char** argv, bool doctor) {
   Plan plan;
   plan.program = program;
+  plan.doctor = doctor;
   Settings settings("millrace-load", about(program) + (program == Program::server ? "\n" : about_latency));
   add_keys(settings, plan);
   settings.check([&] { complete(plan, settings); });

@@ -59,6 +59,9 @@ void check_device(const std::string& device) {
 static ConfigError pci_trouble(const std::string& pci) {
   if (!pci_exists(pci)) return no_pci_device(pci);
   std::string driver = pci_kernel_driver(pci);
+  if (std::string verbs = verbs_module(driver); !verbs.empty())
+    return ConfigError("no DPDK driver takes " + pci + ", which stays with the kernel's " + driver +
+                       ": sudo apt install ibverbs-providers && sudo modprobe -a ib_uverbs " + verbs);
   if (driver != "vfio-pci" && driver != "uio_pci_generic" && driver != "igb_uio")
     return ConfigError(pci + " is " +
                        (driver.empty() ? "bound to no driver" : "bound to the kernel's " + driver) +

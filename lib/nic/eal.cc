@@ -24,9 +24,6 @@ namespace millrace::nic {
 static bool started = false;
 static std::string& shared_as = *new std::string;  // needed after all statics have gone
 
-// EAL's own tables, the heads of pools and the drivers' rings.
-static constexpr size_t eal_base_bytes = size_t{96} << 20;
-
 static bool starts_with(const std::string& text, const char* prefix) {
   return text.rfind(prefix, 0) == 0;
 }

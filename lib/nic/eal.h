@@ -18,6 +18,9 @@ struct EalNeeds {
   std::string share{};                 // the file prefix under which secondary processes attach; empty: none can
 };
 
+// EAL's own tables, the heads of pools and the drivers' rings, beside packet_bytes.
+inline constexpr size_t eal_base_bytes = size_t{96} << 20;
+
 // Starts EAL, or does nothing when it runs already. Throws ConfigError.
 void start_eal(const EalNeeds& needs);
 

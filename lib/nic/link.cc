@@ -20,7 +20,7 @@ static bool copies_by_cpu(const std::string& driver) {
          driver == "net_af_packet";
 }
 
-static size_t pool_bytes(const Config& config, uint32_t extra) {
+size_t packet_bytes(const Config& config, uint32_t extra) {
   return size_t{config.cores} * (size_t{3} * config.packet_buffers + 2 * extra) * buffer_bytes;
 }
 
@@ -31,7 +31,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
     throw ConfigError("net_af_xdp passes nothing with so few buffers: give more than --packet-buffers 4096");
   check_device(config.device);
   uint32_t extra = extra_buffers(config.cores);
-  start_eal({config.device, choose_cpus(config.lcore, 1)[0], pool_bytes(config, extra), config.eal, config.share});
+  start_eal({config.device, choose_cpus(config.lcore, 1)[0], packet_bytes(config, extra), config.eal, config.share});
   register_thread();
   Port& port = link->ports_[0];
   std::string pci = pci_address(config.device);
@@ -62,7 +62,7 @@ static std::vector<rte_ring*> make_rings(const std::string& name, uint32_t count
 std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
   auto link = std::make_shared<Link>();
   uint32_t extra = left.cores + right.cores == 2 ? 0 : extra_buffers(std::max(left.cores, right.cores));
-  start_eal({"", choose_cpus(left.lcore, 1)[0], pool_bytes(left, extra) + pool_bytes(right, extra), left.eal,
+  start_eal({"", choose_cpus(left.lcore, 1)[0], packet_bytes(left, extra) + packet_bytes(right, extra), left.eal,
              left.share});
   register_thread();
   static std::atomic<unsigned> number{0};

@@ -67,7 +67,10 @@ const std::vector<uint32_t>& allowed_cpus() {
 }
 
 std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count) {
-  const std::vector<uint32_t>& cpus = allowed_cpus();
+  return choose_cpus(first, count, allowed_cpus());
+}
+
+std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count, const std::vector<uint32_t>& cpus) {
   size_t at = 0;
   while (at < cpus.size() && cpus[at] < first) ++at;
   std::vector<uint32_t> out;
@@ -181,6 +184,13 @@ std::string pci_kernel_driver(const std::string& address) {
   std::error_code error;
   fs::path driver = fs::read_symlink(pci_directory(address) + "/driver", error);
   return error ? std::string() : driver.filename().string();
+}
+
+std::string verbs_module(const std::string& kernel_driver) {
+  if (kernel_driver == "mlx5_core") return "mlx5_ib";
+  if (kernel_driver == "mlx4_core") return "mlx4_ib";
+  if (kernel_driver == "mana") return "mana_ib";
+  return {};
 }
 
 static_assert(sizeof(cpu_set_t) == 128);

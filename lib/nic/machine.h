@@ -20,6 +20,7 @@ const std::vector<uint32_t>& allowed_cpus();
 // CPUs for `count` lcores: `first` (if it may be used), then those that follow, and around. More lcores than CPUs: they
 // take turns.
 std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count);
+std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count, const std::vector<uint32_t>& allowed);
 // How many CPUs' time the control groups of this process grant; 0: there is no limit. The arguments are for tests.
 double cpu_quota(const std::string& own_groups = "/proc/self/cgroup", const std::string& root = "/sys/fs/cgroup");
 // A line for the banner if so many busy cores would be stopped again and again; else nothing.
@@ -33,6 +34,9 @@ std::string pci_address(const std::string& device);
 // The kernel driver that a PCI device is bound to; empty: none, or no such device.
 bool pci_exists(const std::string& address);
 std::string pci_kernel_driver(const std::string& address);
+// A bifurcated device stays with such a kernel driver, and DPDK reaches it through verbs: the module that gives them;
+// empty for all other drivers.
+std::string verbs_module(const std::string& kernel_driver);
 
 // Does some program hold the kernel's end of this tap? (An interface that only waits for one is not running.)
 bool interface_runs(const std::string& name);

@@ -115,10 +115,11 @@ static void configure(Port& port, const Config& config, const rte_eth_dev_info& 
 }
 
 static bool wait_for_link(const Port& port) {
+  // The kernel tells of a tap's link once a second, so one that has just gone down and up again seems down until then.
+  const int tries = !port.is_virtual ? 300 : port.kernel_behind ? 150 : 20;
   rte_eth_link link{};
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < tries; ++i) {
     if (rte_eth_link_get_nowait(port.id, &link) < 0 || link.link_status == RTE_ETH_LINK_UP) return true;
-    if (port.is_virtual && i >= 20) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return false;

@@ -65,6 +65,8 @@ struct Port {
 // How many packet buffers a core may hold, so that the driver (or the peer on the other end of a ring pair,
 // whose tx pool our received buffers come from) always has enough to go on with. Law 8.
 uint32_t held_limit(const Config& config);
+// Memory of all packet buffers of a port; `extra`: extra_buffers (nic/port_setup.h).
+size_t packet_bytes(const Config& config, uint32_t extra);
 // The least Config::packet_buffers that works.
 uint32_t least_packet_buffers();
 

@@ -138,6 +138,42 @@ TEST(LoadOf, an_interrupt_ends_it_early_with_the_summary) {
   EXPECT_NE(outcome.output.find("packet buffers are back"), std::string::npos) << outcome.output;
 }
 
+// --- doctor ---
+
+TEST(LoadDoctor, finds_nothing_in_the_way_of_a_pair) {
+  Outcome outcome = run("doctor pair --connections 100", "2>/dev/null");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  for (const char* line : {"good    device ", "good    start                   both ends start\n",
+                           "packet buffers are back\n", "\nnothing is in the way of this run"})
+    EXPECT_NE(outcome.output.find(line), std::string::npos) << line << "\n" << outcome.output;
+  EXPECT_EQ(outcome.output.find("bad "), std::string::npos) << outcome.output;
+}
+
+TEST(LoadDoctor, names_what_would_stop_a_run_and_what_mends_it) {
+  Outcome outcome =
+      run("doctor client --device 0000:ff:1f.7 --address 192.0.2.2/24 --to 192.0.2.1:80", "2>/dev/null");
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+  for (const char* line : {"bad     device                  no PCI device 0000:ff:1f.7 here\n",
+                           "-> dpdk-devbind.py --status-dev net\n",
+                           "\nunseen  start                   not tried", " in the way of this run\n"})
+    EXPECT_NE(outcome.output.find(line), std::string::npos) << line << "\n" << outcome.output;
+}
+
+TEST(LoadDoctor, compares_pools_and_ports_with_the_load) {
+  Outcome outcome = run("doctor pair --connections 5000 --max-connections 4000", "2>/dev/null");
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+  EXPECT_NE(outcome.output.find("bad     connections             4000, where this load wants 5001"),
+            std::string::npos)
+      << outcome.output;
+  outcome = run(
+      "doctor pair --workload cps --rate 100k --client-addresses 1 --server-ports 1 --time-wait-records 1024",
+      "2>/dev/null");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  for (const char* line : {"poor    TIME-WAIT               1024, where",
+                           "poor    local ports             64512, each used again after 0.645 s"})
+    EXPECT_NE(outcome.output.find(line), std::string::npos) << line << "\n" << outcome.output;
+}
+
 // --- wrong use ---
 
 class WrongUse : public testing::TestWithParam<const char*> {};
@@ -151,7 +187,8 @@ TEST_P(WrongUse, is_one_line_and_exit_code_2) {
 }
 
 INSTANTIATE_TEST_SUITE_P(arguments, WrongUse,
-                         testing::Values("", "nonsense", "pair --nonsense", "pair nonsense",
+                         testing::Values("", "nonsense", "doctor nonsense", "doctor pair --nonsense",
+                                         "doctor client --to nowhere:80", "pair --nonsense", "pair nonsense",
                                          "pair --workload bulk", "pair --close-first nobody",
                                          "pair --close-first server", "pair --connections 0",
                                          "pair --connections many", "pair --connections -1", "pair --size 0",

@@ -23,6 +23,7 @@ from pathlib import Path
 import cases_bulk  # noqa: F401  (each fills the list)
 import cases_cores  # noqa: F401
 import cases_data  # noqa: F401
+import cases_doctor  # noqa: F401
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
 import cases_flood  # noqa: F401

@@ -7,6 +7,7 @@
 #include "millrace/config.h"      // IWYU pragma: export
 #include "millrace/connection.h"  // IWYU pragma: export
 #include "millrace/diagnostics.h"  // IWYU pragma: export
+#include "millrace/doctor.h"  // IWYU pragma: export
 #include "millrace/endpoint.h"    // IWYU pragma: export
 #include "millrace/event.h"       // IWYU pragma: export
 #include "millrace/packet.h"      // IWYU pragma: export
