@@ -5,6 +5,7 @@
 //   config_test ECHO LOAD DIRECTORY
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -120,6 +121,55 @@ TEST(PrintConfig, is_a_file_that_says_the_same) {
   }
   std::filesystem::remove(file);
 }
+
+// --- files that are wrong: one line, exit code 2, and nothing begun ---
+
+struct Wrong {
+  const char* content;
+  const char* said;  // after the file's name
+};
+
+class WrongConfig : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongConfig, is_one_line_and_exit_code_2) {
+  std::string file = testing::TempDir() + "millrace_wrong_config_" + std::to_string(getpid()) + ".toml";
+  std::ofstream(file) << GetParam().content;
+  std::string said = run(load + " pair --config " + file, 2);
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  EXPECT_EQ(said.rfind("millrace-load: " + file + ":" + GetParam().said, 0), 0u) << said;
+  std::filesystem::remove(file);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    files, WrongConfig,
+    testing::Values(
+        // what a file cannot say
+        Wrong{"[load\n", "1: no TOML"}, Wrong{"[laod]\n", "1: unknown table laod, expected perhaps load"},
+        Wrong{"[load]\nrates = 5\n", "2: unknown key load.rates, expected perhaps load.rate"},
+        Wrong{"[load]\nrate = true\n", "2: load.rate: true is not a rate"},
+        Wrong{"[load]\nrate = \"fast\"\n", "2: load.rate: 'fast' is not a rate"},
+        Wrong{"[load]\nduration = 10\n", "2: load.duration: 10 is not a time"},
+        Wrong{"[load]\nduration = \"-1s\"\n", "2: load.duration: '-1s' is not a time"},
+        Wrong{"[load]\nconnections = 0\n", "2: load.connections: 0 is not a number from 1"},
+        Wrong{"[load]\nconnections = \"64\"\n", "2: load.connections: '64' is not a number"},
+        Wrong{"[load]\nworkload = \"bulk\"\n", "2: load.workload: 'bulk' is not \"rps\""},
+        Wrong{"[load]\nclose = \"yes\"\n", "2: load.close: 'yes' is not true or false"},
+        Wrong{"[load]\nheaders = \"A: b\"\n", "2: load.headers: 'A: b' is not an array"},
+        Wrong{"[tcp]\n\ntime_wait = \"1ns\"\n", "3: tcp.time_wait: '1ns' is not a time from"},
+        Wrong{"[[port]]\nmtu = 9000\n", "2: port.mtu: 9000 is not a number from 576 to 1500"},
+        Wrong{"[port]\nmtu = 1500\n", "1: port: expected a table in an array: [[port]]"},
+        Wrong{"[core]\nlcore = 1.5\n", "2: core.lcore: 1.5 is not a number"},
+        Wrong{"[pools]\nring_size = 1000\n", "2: pools.ring_size"},
+        // what cannot be together
+        Wrong{"[load]\nworkload = \"cps\"\npipeline = 4\n", "3: load.pipeline: goes with"},
+        Wrong{"[load]\nconnections = 9999999\n", "2: load.connections: 9999999 is not"},
+        Wrong{"[load]\nconnections = 4000000\nserver_ports = 1\n",
+              "2: load.connections: 1032192 local ports are all"},
+        Wrong{"[load]\nworkload = \"stream\"\nrequests = 5\n", "3: load.requests: a stream has no requests"},
+        Wrong{"[load]\narrival = \"poisson\"\n", "2: load.arrival: goes with --rate"},
+        Wrong{"[[port]]\naddress = \"10.9.0.2/24\"\ngateway = \"10.8.0.1\"\n",
+              "3: port.gateway: the gateway 10.8.0.1"},
+        Wrong{"[load]\njson = \"/no/such/place/a.json\"\n", "2: load.json: cannot write"}));
 
 }  // namespace
 
