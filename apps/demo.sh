@@ -22,7 +22,7 @@ quietly() {
 
 [ -f build/build.ninja ] || { echo "demo: configuring"; quietly meson setup build; }
 echo "demo: building"
-quietly ninja -C build apps/millrace-load
+quietly ninja -C build apps/millrace-load apps/millrace-echo
 
 [ $# -gt 0 ] || set -- --duration 5
 exec build/apps/millrace-load pair "$@"

@@ -2,6 +2,7 @@
 // What is read on a terminal. (report.h)
 #include <unistd.h>
 
+#include <cctype>
 #include <cinttypes>
 #include <cstdio>
 
@@ -28,6 +29,12 @@ std::string short_number(double value) {
   else
     std::snprintf(out, sizeof out, "%.0f", value);
   return out;
+}
+
+// "56.7 Mbit/s" of bytes a second.
+static std::string bit_rate(double bytes) {
+  std::string number = short_number(8 * bytes);
+  return number + (std::isdigit(static_cast<unsigned char>(number.back())) ? " bit/s" : "bit/s");
 }
 
 static bool is_terminal() {
@@ -64,16 +71,15 @@ void print_progress(const Plan& plan, const Row& row) {
   begin_line();
   std::printf("%4.0f s", row.t);
   if (plan.has_client() && plan.workload == Workload::stream)
-    std::printf("  %sbit/s out  %sbit/s in", short_number(8 * row.bytes_sent_per_second).c_str(),
-                short_number(8 * row.bytes_received_per_second).c_str());
+    std::printf("  %s out  %s in", bit_rate(row.bytes_sent_per_second).c_str(),
+                bit_rate(row.bytes_received_per_second).c_str());
   else
     std::printf("  %s requests/s", short_number(row.requests_per_second).c_str());
   if (!plan.has_client() || plan.closes_each())
     std::printf("  %s connections/s", short_number(row.connections_per_second).c_str());
   if (!plan.has_client())
-    std::printf("  %" PRIu64 " open  %sbit/s out  %sbit/s in", row.open,
-                short_number(8 * row.bytes_sent_per_second).c_str(),
-                short_number(8 * row.bytes_received_per_second).c_str());
+    std::printf("  %" PRIu64 " open  %s out  %s in", row.open, bit_rate(row.bytes_sent_per_second).c_str(),
+                bit_rate(row.bytes_received_per_second).c_str());
   if (row.samples != 0) std::printf("  p99 %.1f us", row.p99);
   std::printf("  %" PRIu64 " errors  %" PRIu64 " retransmissions ", row.errors, row.retransmitted);
   for (double percent : row.useful_percent) std::printf(" %3.0f %%", percent);
@@ -109,8 +115,8 @@ static void print_work(const Meter& meter) {
                 short_number(per_second(meter.finished(), time)).c_str());
   else
     std::printf("%" PRIu64 " connections; ", meter.opened());
-  std::printf("%sbit/s out, %sbit/s in\n", short_number(8 * per_second(meter.bytes_sent(), time)).c_str(),
-              short_number(8 * per_second(meter.bytes_received(), time)).c_str());
+  std::printf("%s out, %s in\n", bit_rate(per_second(meter.bytes_sent(), time)).c_str(),
+              bit_rate(per_second(meter.bytes_received(), time)).c_str());
 }
 
 static void print_pace(const Meter& meter) {

@@ -5,6 +5,7 @@
 
 #include "nic/machine.h"
 #include "run/doctor.h"
+#include "run/settings.h"
 
 namespace millrace::run {
 
@@ -128,25 +129,13 @@ void examine_queues(const Case& c, Findings& out) {
     out.push_back({Finding::good, "RSS", "not needed: one core has one queue", ""});
 }
 
-// The kernel's own addresses, from its table of routes.
-static std::vector<Ipv4Address> kernel_addresses(const Case& c) {
-  std::vector<Ipv4Address> out;
-  std::string last;
-  for (const std::string& line : c.tree.lines("/proc/net/fib_trie")) {
-    if (size_t at = line.find("|-- "); at != std::string::npos) last = line.substr(at + 4);
-    if (line.find("/32 host LOCAL") == std::string::npos) continue;
-    if (auto address = parse_ipv4(last)) out.push_back(*address);
-  }
-  return out;
-}
-
 void examine_addresses(const Case& c, Findings& out) {
   if (c.rings) return;
   if (!c.tree.exists("/proc/net/fib_trie"))
     return out.push_back({Finding::unseen, "addresses", "the kernel's own are not shown here", ""});
   bool has_neighbor = false;
   uint32_t mask = c.config.prefix_length == 0 ? 0 : ~uint32_t{0} << (32 - c.config.prefix_length);
-  for (Ipv4Address a : kernel_addresses(c)) {
+  for (Ipv4Address a : kernel_addresses(c.tree)) {
     if (a.value - c.config.address.value < c.config.address_count)
       return out.push_back({c.pci.empty() ? Finding::bad : Finding::poor, "addresses",
                             to_string(a) + " is this kernel's own, too: it answers in our place",
@@ -155,16 +144,10 @@ void examine_addresses(const Case& c, Findings& out) {
   }
   if (!is_tap(c) || has_neighbor)
     return out.push_back({Finding::good, "addresses", "ours are nobody else's here", ""});
-  Ipv4Address neighbor = c.config.gateway;
-  if (neighbor.is_unspecified()) neighbor = {(c.config.address.value & mask) + 1};
-  if (neighbor.value - c.config.address.value < c.config.address_count)
-    neighbor = {c.config.address.value + c.config.address_count};
   std::string name = interface_of(c).empty() ? "dtap0" : interface_of(c);
-  std::string add = "sudo ip address add " + to_string(neighbor) + "/" +
-                    std::to_string(c.config.prefix_length) + " dev " + name;
   out.push_back({Finding::poor, "addresses",
                  "this kernel has none in our network: nobody is at the other end of the tap",
-                 "sudo ip tuntap add dev " + name + " mode tap multi_queue; " + add});
+                 "sudo ip tuntap add dev " + name + " mode tap multi_queue; " + kernel_end_of_tap(c.config)});
 }
 
 }  // namespace millrace::run

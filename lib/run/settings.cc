@@ -9,6 +9,7 @@
 
 #include "base/siphash.h"
 #include "millrace/tcp_option_table.h"
+#include "run/tree.h"
 
 namespace millrace::run {
 
@@ -137,11 +138,7 @@ stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t
   return core;
 }
 
-std::string banner(const Config& config, const nic::Port& port) {
-  std::string out = port.banner + "  address: " + with_prefix(config);
-  if (config.address_count > 1) out += " and " + std::to_string(config.address_count - 1) + " more";
-  out += config.gateway.is_unspecified() ? ", no gateway\n" : ", gateway " + to_string(config.gateway) + "\n";
-  if (!port.kernel_behind || config.prefix_length > 30) return out;
+std::string kernel_end_of_tap(const Config& config) {
   size_t at = config.device.find("iface=");
   std::string name = at == std::string::npos ? "dtap0" : config.device.substr(at + 6);
   // A neighbour's address that is free: the gateway's, or the subnet's first, or its second.
@@ -149,9 +146,18 @@ std::string banner(const Config& config, const nic::Port& port) {
   Ipv4Address neighbor = config.gateway;
   if (neighbor.is_unspecified()) neighbor = {(config.address.value & local.mask()) + 1};
   if (local.contains(neighbor)) neighbor = {config.address.value + config.address_count};
-  out += "  to reach it from this kernel: sudo ip address add " + to_string(neighbor) + "/" +
-         std::to_string(config.prefix_length) + " dev " + name.substr(0, name.find(',')) + "\n";
-  return out;
+  return "sudo ip address add " + to_string(neighbor) + "/" + std::to_string(config.prefix_length) + " dev " +
+         name.substr(0, name.find(','));
+}
+
+std::string banner(const Config& config, const nic::Port& port) {
+  std::string out = port.banner + "  address: " + with_prefix(config);
+  if (config.address_count > 1) out += " and " + std::to_string(config.address_count - 1) + " more";
+  out += config.gateway.is_unspecified() ? ", no gateway\n" : ", gateway " + to_string(config.gateway) + "\n";
+  if (!port.kernel_behind || config.prefix_length > 30) return out;
+  for (Ipv4Address a : kernel_addresses(Tree("")))
+    if (local_addresses(config).on_link(a)) return out;  // it has one
+  return out + "  to reach it from this kernel: " + kernel_end_of_tap(config) + "\n";
 }
 
 }  // namespace millrace::run

@@ -19,7 +19,10 @@ void check(const Config& config);
 stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t number = 0,
                            flow::ListenBoard* board = nullptr);
 
-// The port's banner, the addresses, and for net_tap how the kernel's side gets one.
+// The command that gives the kernel's end of a tap an address in our network.
+std::string kernel_end_of_tap(const Config& config);
+
+// The port's banner, the addresses, and for net_tap how the kernel's side gets one, if it has none.
 std::string banner(const Config& config, const nic::Port& port);
 
 }  // namespace millrace::run

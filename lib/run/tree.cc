@@ -59,6 +59,17 @@ std::string Tree::link(const std::string& path) const {
   return error ? std::string() : target.filename().string();
 }
 
+std::vector<Ipv4Address> kernel_addresses(const Tree& tree) {
+  std::vector<Ipv4Address> out;
+  std::string last;
+  for (const std::string& line : tree.lines("/proc/net/fib_trie")) {
+    if (size_t at = line.find("|-- "); at != std::string::npos) last = line.substr(at + 4);
+    if (line.find("/32 host LOCAL") == std::string::npos) continue;
+    if (auto address = parse_ipv4(last)) out.push_back(*address);
+  }
+  return out;
+}
+
 Cpus parse_cpus(const std::string& text) {
   Cpus out;
   std::istringstream in(text);

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "millrace/address.h"
+
 namespace millrace::run {
 
 using Cpus = std::set<uint32_t>;
@@ -30,6 +32,9 @@ class Tree {
  private:
   std::string root_;
 };
+
+// The kernel's own IPv4 addresses, from its table of routes.
+std::vector<Ipv4Address> kernel_addresses(const Tree& tree);
 
 // "0-2,8" -> {0, 1, 2, 8}.
 Cpus parse_cpus(const std::string& text);
