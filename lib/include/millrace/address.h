@@ -22,6 +22,7 @@ struct Ipv4Address {
   constexpr bool is_limited_broadcast() const { return value == 0xffffffff; }
 };
 
+// ipv4(10, 0, 0, 1): each part 0 to 255.
 constexpr Ipv4Address ipv4(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return {a << 24 | b << 16 | c << 8 | d};
 }
@@ -42,6 +43,7 @@ struct IpAddress {
       if (bytes[i] != 0) return false;
     return bytes[10] == 0xff && bytes[11] == 0xff;
   }
+  // Where is_v4().
   constexpr Ipv4Address v4() const { return ipv4(bytes[12], bytes[13], bytes[14], bytes[15]); }
   constexpr bool is_unspecified() const {
     return *this == IpAddress{} || *this == IpAddress{Ipv4Address{0}};

@@ -29,7 +29,8 @@ enum class Congestion : uint8_t {
   none,     // a fixed window: only for load generation that means it
 };
 
-// What may be chosen per listener or connect. Zero means: the endpoint's default.
+// What may be chosen per listener or connect. Zero means: the endpoint's default (Config::tcp). What Setting names too
+// can be changed later.
 struct Options {
   uint8_t no_delay : 1 = 0;       // Nagle off (RFC9293-MUST-17)
   uint8_t immediate_ack : 1 = 0;  // an ACK at the end of each turn instead of a delayed one
@@ -39,9 +40,9 @@ struct Options {
   uint8_t report_opening : 1 = 0;  // of a connect: wants `opening`
   Congestion congestion = Congestion::cubic;
   uint8_t ttl = 0;                // 0: the endpoint's (RFC9293-MUST-49)
-  uint8_t dscp = 0;               // RFC9293-MUST-48
+  uint8_t dscp = 0;               // 0 to 63 (RFC9293-MUST-48)
   uint16_t user_timeout_s = 0;    // R2 in seconds (RFC9293-MUST-21); 0: the endpoint's
-  uint16_t receive_buffer_kb = 0;
+  uint16_t receive_buffer_kb = 0;  // KB held for the application, and not growing; 0: the endpoint's, which grows
   uint32_t send_limit = 0;        // bytes queued before a `send` of the application's own text is failed(full);
                                   // 0: the endpoint's, which grows with cwnd
 };

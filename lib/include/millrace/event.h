@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a core tells an application, 32 bytes each. Events of one connection come in order, none is ever
-// dropped, and nothing follows `closed`.
+// What a core tells an application, 32 bytes each. Events of one connection come in order, none is ever dropped, and
+// nothing follows `closed`. They lie in the Channel's ring: an Event& is good until the loop goes past it, on the
+// Channel's thread, and so are the bytes that it shows.
 #pragma once
 
 #include <cstdint>
@@ -56,12 +57,13 @@ struct Event {
 
   Kind kind = none;
   Reason reason = no_reason;
-  uint16_t offset = 0;
-  uint32_t length = 0;
-  ConnectionId connection;
+  uint16_t offset = 0;      // of the bytes, from the packet's address
+  uint32_t length = 0;      // bytes, where the kind says no other
+  ConnectionId connection;  // of none: `listening`, and `failed` of a listen or connect
   uint64_t token = 0;  // the application's own 64 bits of this connection
-  PacketRef packet;
+  PacketRef packet;    // of `received`, `diagnosed` and a failed send
 
+  // The text of `received`, or what a failed send was to send.
   const uint8_t* data() const { return packet.handle + offset; }
   std::span<const uint8_t> bytes() const { return {data(), length}; }
 
@@ -74,7 +76,7 @@ struct Event {
 
   // Takes the buffer over. It goes back with `recycle` or by being sent on, to whatever connection of the same
   // core; the receive window of this connection stays charged until then, which is what makes a slow reader's
-  // peer wait. Call it once.
+  // peer wait. Of `failed` it is the buffer that could not be sent. Call it once; the event has no buffer then.
   Slice keep() {
     uint32_t origin = kind == received ? connection.slot() << 8 | (connection.generation() & 0xff)
                                        : Slice::own_buffer;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What travels between NIC, core and application instead of copies: a reference to a packet buffer, and a
-// slice of its bytes. 16 bytes, moved by value, owned by exactly one holder at a time.
+// What travels between NIC, core and application instead of copies: a reference to a packet buffer, and a slice of its
+// bytes. 16 bytes, moved by value, owned by exactly one holder at a time: by `keep()` and allocate() it becomes the
+// application's, by `send` and `recycle` the core's again. A copy is no second reference: use one of them.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,10 @@ struct Slice {
   static constexpr uint32_t own_buffer = 0xffffffff;
   static constexpr uint32_t registered = 0xfffffffe;
 
+  // It holds text that was received, and its connection's window is charged until it goes back.
   bool lent() const { return origin < registered; }
   const uint8_t* data() const { return packet.handle + offset; }
+  // Only of a buffer that is the application's own and not sent yet.
   uint8_t* mutable_data() { return packet.handle + offset; }
   std::span<const uint8_t> bytes() const { return {data(), length}; }
   explicit operator bool() const { return static_cast<bool>(packet); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What an application asks of a core: the user calls of RFC 9293 3.9.1, 64 bytes each.
-// Channel has a function for each; this is what travels in the ring.
+// What an application asks of a core: the user calls of RFC 9293 3.9.1, 64 bytes each. Channel has a function for each,
+// and its words there; this is what travels in the ring. Of this an application names only Setting.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +19,19 @@ struct OpenArguments {
   Options options;
 };
 
+// What Channel::set() changes of a connection; out of its bounds: failed(invalid).
 enum class Setting : uint8_t {
   token,           // the application's 64 bits
   no_delay,        // 0 or 1, as the next two
   immediate_ack,
   report_sent,
-  keepalive,       // seconds without a sign of the peer until the first probe; 0: off (RFC9293-MUST-24, -27)
-  keepalive_interval,  // seconds between probes, to 65535
-  keepalive_probes,    // without an answer, to 255
+  // seconds without a sign of the peer until the first probe, to 1000000; 0: off (RFC9293-MUST-24, -27)
+  keepalive,
+  keepalive_interval,  // seconds between probes, 1 to 65535
+  keepalive_probes,    // without an answer, 1 to 255
   dscp,            // 0 to 63
-  user_timeout_s,  // R2 in seconds
-  send_limit,      // bytes
+  user_timeout_s,  // R2 in seconds, 1 to 1000000 (RFC9293-MUST-21)
+  send_limit,      // bytes, 1 to 2^30; from here on it does not grow with cwnd
   no_reports,      // 0 or 1: no `slow` events (RFC9293-SHLD-20)
 };
 

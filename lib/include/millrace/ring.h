@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The ring under a Channel: one producer, one consumer, elements built and read in place.
+// The ring under a Channel, which has all that an application needs of it: one producer, one consumer, elements built
+// and read in place.
 //
 //   consumer          producer
 //      head <= ... <=  tail            slots [head, tail) hold elements, the rest is free
 //
-// Each side keeps a private copy of the other's index and reads the shared one only when the copy says "none";
-// each index has a cache line of its own. Indices run freely and are masked on use.
+// Each side keeps a private copy of the other's index and reads the shared one only when the copy says "none"; each
+// index has a cache line of its own. Indices run freely and are masked on use.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a program can be told: one list of keys, read from a configuration file (TOML), overridden by flags,
-// shown by
-// --print-config. An endpoint's own keys come with `add(config)`; a program adds those of its sections.
+// What a program can be told: one list of keys, read from a configuration file (TOML), overridden by flags, shown by
+// --print-config. An endpoint's own keys come with `add(config)`; a program adds those of its sections. All of it is
+// for the main thread, before any endpoint is made.
 //
 //   [EAL options --] [--config FILE] [flags] [--set SECTION.KEY=VALUE] [--print-config]
 #pragma once

@@ -8,7 +8,7 @@
 
 namespace millrace {
 
-// A span of time in nanoseconds. Never negative.
+// A span of time in nanoseconds. Never negative: of two, only the shorter is taken from the longer.
 struct Duration {
   uint64_t ns = 0;
   friend constexpr auto operator<=>(Duration, Duration) = default;
@@ -31,7 +31,7 @@ struct Instant {
   friend constexpr auto operator<=>(Instant, Instant) = default;
   friend constexpr Instant operator+(Instant t, Duration d) { return {t.ns + d.ns}; }
   friend constexpr Instant operator-(Instant t, Duration d) { return {t.ns - d.ns}; }
-  friend constexpr Duration operator-(Instant a, Instant b) { return {a.ns - b.ns}; }
+  friend constexpr Duration operator-(Instant a, Instant b) { return {a.ns - b.ns}; }  // the earlier from the later
   constexpr uint64_t us() const { return ns / 1'000; }
   constexpr uint64_t ms() const { return ns / 1'000'000; }
   constexpr uint32_t s() const { return static_cast<uint32_t>(ns / 1'000'000'000); }
