@@ -146,7 +146,7 @@ static void print_errors(const Meter& meter) {
     std::printf(", %" PRIu64 " ended badly for the server", meter.server_failures());
   std::printf("; %" PRIu64 " retransmissions, %" PRIu64 " waits for a port\n", meter.retransmitted(),
               meter.port_wait());
-  if (!meter.has_http()) return;
+  if (!meter.has_http() || (meter.http_statuses().empty() && meter.http_error().empty())) return;
   std::printf("http     ");
   for (auto [status, count] : meter.http_statuses()) std::printf(" %u: %" PRIu64, status, count);
   if (std::string why = meter.http_error(); !why.empty()) std::printf(" (first error: %s)", why.c_str());
