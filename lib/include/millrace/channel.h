@@ -68,10 +68,10 @@ class Channel {
   // Is there any? Looks at the ring and costs no more than that.
   bool has_events() { return events_.available() != 0; }
 
-  // Opens a port on this channel's core. Answered by `listening`; or by failed(in_use: another listener has this address
-  // and port; invalid: port 0, or an address that is not ours; no_memory: too many listeners; closing: the endpoint
-  // ends). An endpoint of several cores listens on each of them, or SYNs whose flow is another's are refused there
-  // (Count::listen_elsewhere).
+  // Opens a port on this channel's core. Answered by `listening`; or by failed(in_use: another listener has this
+  // address and port; invalid: port 0, or an address that is not ours; no_memory: too many listeners; closing: the
+  // endpoint ends). An endpoint of several cores listens on each of them, or SYNs whose flow is another's are refused
+  // there (Count::listen_elsewhere).
   void listen(const Listen& arguments);
   // Closes the port that was opened with just this address. Connections that are open go on; who is still opening gets
   // RST. failed(invalid): there is no such listener. Success has no event.

@@ -16,10 +16,10 @@
 
 namespace millrace {
 
-// The application: called each turn with its Channel. It reads events and makes requests, and returns soon: while it runs
-// inline, its core receives and sends nothing. It throws nothing. With several cores: each turn of each core, with the
-// Channel to that one (Channel::core()), from several threads at a time; each has a first turn, where it listens and
-// connects. No core takes a frame before all have had theirs.
+// The application: called each turn with its Channel. It reads events and makes requests, and returns soon: while it
+// runs inline, its core receives and sends nothing. It throws nothing. With several cores: each turn of each core, with
+// the Channel to that one (Channel::core()), from several threads at a time; each has a first turn, where it listens
+// and connects. No core takes a frame before all have had theirs.
 using Application = std::function<void(Channel&)>;
 
 class Endpoint {
@@ -44,22 +44,22 @@ class Endpoint {
 
   // Prints the banner, runs the workers' loops with an inline application until SIGINT, SIGTERM or stop(), then does
   // what finish() does and gives its exit code. The caller's thread becomes the first core's lcore and is pinned to its
-  // CPU, and threads of its own run the others; all start and stop together. With Mode::thread the application is called
-  // on a thread of its own meanwhile, one at a time, with Channels that cross to it.
+  // CPU, and threads of its own run the others; all start and stop together. With Mode::thread the application is
+  // called on a thread of its own meanwhile, one at a time, with Channels that cross to it.
   int run(const Application& application);
 
   // The same in steps, for who has a loop of its own: one turn of each core, one after the other on this thread, with
   // the application inline (an empty one: nobody reads the events). It never sleeps. Not after finish().
   void turn(const Application& application);
-  // ...or of one core, for which the calling thread becomes the lcore: several threads may run several cores. True if it
-  // did something; where nothing did, idle() gives the CPU to whoever else needs it.
+  // ...or of one core, for which the calling thread becomes the lcore: several threads may run several cores. True if
+  // it did something; where nothing did, idle() gives the CPU to whoever else needs it.
   bool turn(uint32_t core, const Application& application);
   void idle(uint32_t core);
   // The orderly end: new opens are refused, FIN to all, turns for a second at most until the peers have answered, RST
   // to the rest, TIME-WAIT dropped. The application still gets its events; an empty one has them read and dropped.
   // Prints where all packet buffers went. The exit code: 0, or 1 if a buffer is missing; of a pair the second to finish
-  // tells. No other thread calls turn() any more, and of a pair each core of the other end is either run by threads that
-  // go on, or by this one. Again: does nothing and gives the same.
+  // tells. No other thread calls turn() any more, and of a pair each core of the other end is either run by threads
+  // that go on, or by this one. Again: does nothing and gives the same.
   int finish(const Application& application = {});
   // True once SIGINT or SIGTERM came or stop() was called. Any thread.
   bool stopping() const;
