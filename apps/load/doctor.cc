@@ -28,7 +28,8 @@ static void examine_pools(const Plan& plan, Findings& out) {
   sized.given.clear();
   Config given = client_config(plan), wanted = client_config(sized);
   size_t before = out.size();
-  compare_pool(out, "connections", given.max_connections, plan.connections + 1, "--max-connections", true,
+  compare_pool(out, "connections", given.max_connections,
+               static_cast<uint32_t>(plan.share(plan.connections)) + 1, "--max-connections", true,
                "no place for all of them");
   compare_pool(out, "packet buffers", given.packet_buffers, wanted.packet_buffers, "--packet-buffers", false,
                "sends are refused now and then");

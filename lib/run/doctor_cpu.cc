@@ -63,8 +63,7 @@ void examine_cpu(const Case& c, Findings& out) {
   uint32_t cores = 0;
   for (const Config& one : c.configs) cores = std::max(cores, one.cores);
   if (cores > c.cpus.size())
-    return out.push_back({Finding::poor, "CPU",
-                          std::to_string(cores) + " cores take turns on " + cpu_name(c),
+    return out.push_back({Finding::poor, "CPU", std::to_string(cores) + " cores take turns on " + cpu_name(c),
                           "--cores " + std::to_string(c.cpus.size())});
   out.push_back({Finding::good, "CPU", cpu_name(c) + " of " + *online, ""});
 }
