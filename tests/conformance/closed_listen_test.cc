@@ -153,6 +153,19 @@ TEST(Listen, IsPossibleWhileAConnectionOfThatPortIsInSynReceived) {
   net.expect_event(Event::accepted);
 }
 
+// RFC9293-MUST-41: any port may be listened on, the first too; 0 is none
+TEST(Listen, PortZeroIsInvalidAndPortOneIsNot) {
+  Net net;
+  Request r;
+  r.kind = Request::listen;
+  r.open = {};
+  net.call(r);
+  net.expect_event(Event::failed, Event::invalid);
+  r.open.local_port = 1;
+  net.call(r);
+  net.expect_event(Event::listening);
+}
+
 // RFC9293-MUST-43: the local address of a listener is optional
 TEST(Listen, AForeignLocalAddressIsInvalid) {
   Net net;

@@ -267,6 +267,23 @@ TEST(Rto, OneSegmentIsTimedAtATime) {
   EXPECT_EQ(net.tcb().rtt.rto, 250000u);
 }
 
+// RFC6298-3b: nor when more is in flight by then
+TEST(Rto, WhatWasInFlightAtASampleGivesNoOther) {
+  Net net{fine_rto};
+  established_after(net, milliseconds(100));
+  net.set(Setting::no_delay, 1);
+  net.send(100);
+  net.advance(milliseconds(50));
+  net.send(100);
+  net.advance(milliseconds(50));
+  net.in(A(1, 101));
+  net.send(100);
+  net.drop_sent();
+  net.advance(milliseconds(50));
+  net.in(A(1, 201));
+  EXPECT_EQ(net.tcb().rtt.rto, 250000u);
+}
+
 // RFC7323-4.2: with timestamps as well, so that the history is as long as RFC 6298 means it to be
 TEST(Rto, TimestampsMakeNoMoreSamples) {
   Net net{fine_rto};

@@ -72,6 +72,7 @@ TEST_P(Synchronized, RstOutsideTheWindowIsDropped) {
   net.in(R(at.seq + 0x80000000));
   net.expect_none();
   EXPECT_EQ(net.state(), at.state);
+  EXPECT_EQ(net.counter(Count::drop_out_of_window), 3u);
 }
 
 // RFC5961-4.2, RFC9293-3.10.7.4c: whatever its sequence number
