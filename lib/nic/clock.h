@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The library's one clock: the time stamp counter as an Instant, read once per turn after the rx burst.
-// All clocks of a machine have one origin, so that instants of two endpoints may be compared.
+// All clocks of a process have one origin and one rate, so that instants of two endpoints may be compared.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace millrace::nic {
 
-// The time stamp counter and its rate. The rate is known once EAL has started.
+// The time stamp counter and its rate, which the first call measures: at most a tenth of a second.
 uint64_t read_cycles();
 uint64_t cycles_per_second();
 

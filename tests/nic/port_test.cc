@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <time.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "nic/clock.h"
 #include "nic/device.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
@@ -15,6 +18,30 @@
 
 namespace millrace::nic {
 namespace {
+
+// Seconds pass on our clock as on the system's: to a ten-thousandth, which EAL's rounded rate is not. Each end of the
+// stretch is the tightest of a few looks, so that being interrupted does not count.
+TEST(Clock, RunsAsFastAsTheSystems) {
+  struct Moment { double ours, theirs; };
+  Clock clock(cycles_per_second());
+  auto look = [&] {
+    Moment best{};
+    double least = 1;
+    for (int tries = 0; tries < 100; ++tries) {
+      timespec now{};
+      double before = (clock.at(read_cycles()) - Instant{}).seconds();
+      clock_gettime(CLOCK_MONOTONIC, &now);
+      double after = (clock.at(read_cycles()) - Instant{}).seconds();
+      if (after - before >= least) continue;
+      least = after - before;
+      best = {(before + after) / 2, static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9};
+    }
+    return best;
+  };
+  Moment begin = look(), end = begin;
+  while (end.theirs - begin.theirs < 0.1) end = look();
+  EXPECT_NEAR((end.ours - begin.ours) / (end.theirs - begin.theirs), 1, 1e-4);
+}
 
 class PortTest : public testing::Test {
  protected:
