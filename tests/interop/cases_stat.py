@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """millrace-stat beside `ss` on the same connections; a capture of Millrace's own beside the kernel's; dpdk-dumpcap."""
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -11,7 +13,7 @@ from pathlib import Path
 from bulk import order
 from clients import connect, round_trip
 from registry import case
-from system import Skip, demand, sh, until
+from system import Skip, checked, demand, libc, sh, until
 from world import KERNEL, MILLRACE, PORT, TAP
 
 
@@ -132,15 +134,41 @@ def own_capture(world):
     demand(min(later) < 20_000_000, f"each frame's time is {min(later)} ns before it was seen, or more")
 
 
+HUGE = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+
+
+def reserve(pages):
+    """So many more huge pages, or fewer; others may do the same at this moment."""
+    with open(HUGE / "nr_hugepages", "r+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        wanted = max(int(file.read()) + pages, 0)
+        file.seek(0)
+        file.write(str(wanted))
+
+
+@contextlib.contextmanager
+def huge_pages(world, pages):
+    """Reserved for as long as this lasts, in a hugetlbfs that only this process and its children see."""
+    checked(libc.unshare(0x20000))  # CLONE_NEWNS
+    sh("mount", "--make-rprivate", "/")
+    (world.directory / "huge").mkdir()
+    sh("mount", "-t", "hugetlbfs", "nodev", str(world.directory / "huge"))
+    reserve(pages)
+    try:
+        if int((HUGE / "free_hugepages").read_text()) < pages:
+            raise Skip(f"there is no memory for {pages} huge pages")
+        yield
+    finally:
+        reserve(-pages)
+        sh("umount", str(world.directory / "huge"))
+
+
 @case("dpdk-dumpcap attaches to a program that shares its memory")
 def dumpcap(world):
     if shutil.which("dpdk-dumpcap") is None:
         raise Skip("there is no dpdk-dumpcap here: config/setup.sh --tests")
-    free = int(Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").read_text())
-    if free < 160 or " hugetlbfs " not in Path("/proc/self/mounts").read_text():
-        raise Skip("needs 160 free huge pages of 2 MB and a hugetlbfs")
     prefix, file = f"mrshare{os.getpid()}", world.directory / "dumpcap.pcapng"
-    with world.echo("--share", prefix) as echo:
+    with huge_pages(world, 200), world.echo("--share", prefix) as echo:
         capturing = subprocess.Popen(["dpdk-dumpcap", f"--file-prefix={prefix}", "-i", "net_tap0", "-w", str(file), "-c", "6"],
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
