@@ -36,8 +36,8 @@ void aim(Context& cx, Tcb& tcb) {
   uint32_t target = curve(tcb, t.ms() + (tcb.rtt.srtt >> 3) / 1000);
   target = std::min(target, tcb.cwnd + tcb.cwnd / 2);  // RFC9438-4.2a
   // RFC9438-4.4, RFC9438-4.5: (target - cwnd) / cwnd for each segment
-  c.step = target > tcb.cwnd ? static_cast<uint32_t>(uint64_t{tcb.cwnd} * tcb.mss / (target - tcb.cwnd)) : 100 * tcb.cwnd;
-  if (c.step == 0) c.step = 1;
+  uint64_t step = target > tcb.cwnd ? uint64_t{tcb.cwnd} * tcb.mss / (target - tcb.cwnd) : uint64_t{tcb.cwnd} * 100;
+  c.step = static_cast<uint32_t>(std::clamp<uint64_t>(step, 1, UINT32_MAX));
 }
 
 // RFC9438-4.3: what Reno with the same beta would have; alpha is 9/17 until it is where the last loss was, then 1.
@@ -65,7 +65,7 @@ uint32_t cube_root(uint64_t x) {
 
 void cubic_restart(Tcb& tcb) {
   tcb.cubic.epoch = Instant{};
-  tcb.cubic.aimed_ms = 0;
+  tcb.cubic.step = 0;
 }
 
 void cubic_acked(Context& cx, Tcb& tcb, const Acked& a) {
@@ -83,7 +83,7 @@ void cubic_acked(Context& cx, Tcb& tcb, const Acked& a) {
   if (!limited) c.epoch = c.epoch + (cx.now - c.seen);
   c.seen = cx.now;
   if (!limited) return;
-  if (c.aimed_ms != static_cast<uint32_t>(cx.now.ms())) aim(cx, tcb);
+  if (c.step == 0 || c.aimed_ms != static_cast<uint32_t>(cx.now.ms())) aim(cx, tcb);
   tcb.cc_acked += a.bytes;
   while (tcb.cc_acked >= c.step) {
     tcb.cc_acked -= c.step;

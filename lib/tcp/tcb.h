@@ -286,7 +286,7 @@ struct alignas(64) Tcb {
     uint32_t prior;               // cwnd before the latest loss
     uint32_t est_acked;
     uint32_t k_ms;
-    uint32_t step;                // bytes to be acknowledged for one segment more
+    uint32_t step;                // bytes to be acknowledged for one segment more; 0: not computed yet
     uint32_t aimed_ms;            // when `step` was computed
     bool of_cwnd;                 // TcpOptions::beta_of_cwnd
   };

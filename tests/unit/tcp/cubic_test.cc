@@ -60,6 +60,23 @@ TEST_F(Cubic, the_cube_root_is_exact) {
   }
 }
 
+// An epoch may begin in any millisecond, also in the one in which the clock's 32 bits of them are 0 (simulator).
+TEST_F(Cubic, an_epoch_begins_while_the_milliseconds_wrap) {
+  lose_at(100);
+  cx.now = Instant{} + milliseconds(uint64_t{1} << 32);
+  cc_acked(cx, tcb, {mss, tcb.cwnd, 0, false});
+  EXPECT_GE(tcb.cubic.step, 1u);
+  EXPECT_LE(tcb.cwnd, 72 * mss);
+}
+
+// At its aim a window grows by a hundredth in a round trip at most, also where a hundred times it is more than 32 bits.
+TEST_F(Cubic, a_large_window_at_its_aim_grows_slowly) {
+  lose_at(100);
+  tcb.cwnd = tcb.cubic.w_max = 42'949'673;
+  cc_acked(cx, tcb, {mss, tcb.cwnd, 0, false});
+  EXPECT_GE(tcb.cubic.step, tcb.cwnd);
+}
+
 // RFC9438-4.6a: beta is 0.7; at least two segments
 TEST_F(Cubic, a_loss_leaves_seven_tenths) {
   lose_at(100);
