@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // millrace-stat: what `ss`, `netstat -s`, `ip` and `top` show, of a running Millrace program.
+#include <millrace/address.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -11,10 +13,7 @@ namespace {
 
 CLI::Validator is_address() {
   return {[](std::string& text) {
-            unsigned a = 0, b = 0, c = 0, d = 0;
-            char rest = 0;
-            bool good = std::sscanf(text.c_str(), "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &rest) == 4 &&
-                        std::max({a, b, c, d}) < 256;
+            bool good = millrace::parse_ipv4(text).has_value();
             return good ? std::string() : text + " is no IPv4 address";
           },
           "A.B.C.D"};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 #include <span>
 
 #include "base/ensure.h"
@@ -31,6 +32,8 @@ class Batch {
     ensure(size_ < capacity_);
     return data_[size_++];
   }
+  // In place: an assignment builds it beside, copies, and waits for its own stores.
+  T& push_new() { return *new (&push()) T; }
   void push(const T& value) { push() = value; }
   void pop() { --size_; }
   void clear() { size_ = 0; }

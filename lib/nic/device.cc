@@ -27,8 +27,22 @@ std::string driver_prefix(const std::string& device) {
   return end == std::string::npos ? name : name.substr(0, end + 1);
 }
 
+std::string interface_of(const std::string& device) {
+  size_t at = device.find("iface=");
+  if (at == std::string::npos) return "";
+  return device.substr(at + 6, device.find(',', at) - at - 6);
+}
+
+bool is_tap(const std::string& driver) {
+  return driver == "net_tap" || driver == "net_tun";
+}
+
+bool copies_by_cpu(const std::string& driver) {
+  return is_tap(driver) || driver == "net_null" || driver == "net_pcap" || driver == "net_af_packet";
+}
+
 uint32_t most_queues(const std::string& driver) {
-  return driver == "net_tap" || driver == "net_tun" ? RTE_MP_MAX_FD_NUM / 2 : UINT16_MAX;
+  return is_tap(driver) ? RTE_MP_MAX_FD_NUM / 2 : UINT16_MAX;
 }
 
 static ConfigError no_pci_device(const std::string& pci) {
@@ -40,18 +54,17 @@ void check_device(const std::string& device) {
   std::string pci = pci_address(device);
   if (!pci.empty() && !pci_exists(pci)) throw no_pci_device(pci);
   std::string driver = driver_prefix(device);
-  if ((driver == "net_tap" || driver == "net_tun" || driver == "net_af_xdp") && !may_administer_network())
+  if ((is_tap(driver) || driver == "net_af_xdp") && !may_administer_network())
     throw ConfigError(driver + " needs root or CAP_NET_ADMIN: run with sudo");
   if ((driver == "net_af_packet" || driver == "net_af_xdp") && !may_open_raw_sockets())
     throw ConfigError(driver + " needs root or CAP_NET_RAW: run with sudo");
   constexpr size_t longest_name = 15;  // of a kernel's interface
-  size_t at = device.find("iface=");
-  if (at == std::string::npos) return;
-  std::string interface = device.substr(at + 6, device.find(',', at) - at - 6);
+  if (device.find("iface=") == std::string::npos) return;
+  std::string interface = interface_of(device);
   if (interface.empty() || interface.size() > longest_name)
     throw ConfigError("iface=" + interface + " is no name for an interface: give 1 to 15 characters");
   // The driver would join it as one more queue and take half of its frames.
-  if ((driver == "net_tap" || driver == "net_tun") && interface_runs(interface))
+  if (is_tap(driver) && interface_runs(interface))
     throw ConfigError(interface + " is in use by another program: give another name, iface=...");
 }
 

@@ -37,5 +37,11 @@ uint32_t most_queues(const std::string& driver);
 
 // "net_tap" of "net_tap0,iface=mr0".
 std::string driver_prefix(const std::string& device);
+// "mr0" of it; empty: none is named.
+std::string interface_of(const std::string& device);
+
+// By driver: a kernel is at the other end; and: buffers are touched by this process's CPU alone, whatever memory they lie in.
+bool is_tap(const std::string& driver);
+bool copies_by_cpu(const std::string& driver);
 
 }  // namespace millrace::nic

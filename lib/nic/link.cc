@@ -14,12 +14,6 @@
 
 namespace millrace::nic {
 
-// Devices whose buffers are touched by this process's CPU alone.
-static bool copies_by_cpu(const std::string& driver) {
-  return driver == "net_tap" || driver == "net_tun" || driver == "net_null" || driver == "net_pcap" ||
-         driver == "net_af_packet";
-}
-
 size_t packet_bytes(const Config& config, uint32_t extra) {
   return size_t{config.cores} * (size_t{3} * config.packet_buffers + 2 * extra) * buffer_bytes;
 }
@@ -36,7 +30,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   Port& port = link->ports_[0];
   std::string pci = pci_address(config.device);
   port.is_virtual = pci.empty();
-  port.kernel_behind = driver == "net_tap" || driver == "net_tun";
+  port.kernel_behind = is_tap(driver);
   port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
   bool own_memory = small_pages() && copies_by_cpu(driver);
   make_pools(port, config, {config.packet_buffers, extra, config.cores, own_memory});

@@ -102,12 +102,15 @@ double cpu_quota(const std::string& own_groups, const std::string& root) {
     std::string controllers = line.substr(first + 1, second - first - 1);
     bool has_cpu = controllers.empty() || ("," + controllers + ",").find(",cpu,") != std::string::npos;
     if (!has_cpu) continue;
-    fs::path base = controllers.empty() ? fs::path(root) : fs::path(root) / "cpu";
-    for (fs::path group = fs::path(line.substr(second + 1)).relative_path();; group = group.parent_path()) {
-      double quota = quota_in(base / group);
-      if (quota > 0 && (least == 0 || quota < least)) least = quota;
-      if (group.empty()) break;
-    }
+    // Beside groups of the first version those of the second lie deeper.
+    std::vector<fs::path> bases = {fs::path(root) / "cpu"};
+    if (controllers.empty()) bases = {fs::path(root), fs::path(root) / "unified"};
+    for (const fs::path& base : bases)
+      for (fs::path group = fs::path(line.substr(second + 1)).relative_path();; group = group.parent_path()) {
+        double quota = quota_in(base / group);
+        if (quota > 0 && (least == 0 || quota < least)) least = quota;
+        if (group.empty()) break;
+      }
   }
   return least;
 }

@@ -21,7 +21,8 @@ const std::vector<uint32_t>& allowed_cpus();
 // take turns.
 std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count);
 std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count, const std::vector<uint32_t>& allowed);
-// How many CPUs' time the control groups of this process grant; 0: there is no limit. The arguments are for tests.
+// How many CPUs' time the control groups of this process grant; 0: there is no limit. The arguments are for the doctor
+// and for tests.
 double cpu_quota(const std::string& own_groups = "/proc/self/cgroup", const std::string& root = "/sys/fs/cgroup");
 // A line for the banner if so many busy cores would be stopped again and again; else nothing.
 std::string quota_warning(uint32_t cores);

@@ -197,7 +197,7 @@ void start_port(Port& port, const Config& config, bool own_mac) {
   port.queues = static_cast<uint16_t>(std::min({queues_wanted(config), most, most_queues(info.driver_name)}));
   choose_mac(port, config, own_mac);
   configure(port, config, info);
-  agree_on_owners(port, config, info);
+  agree_on_owners(port, info);
   if (config.cores > 1) port.handover = std::make_unique<Handover>(config.cores, port.queues);
   if (!config.pcap.empty()) port.capture = std::make_unique<Capture>(config.pcap, port.id, config.cores);
   rte_ether_addr drivers{};

@@ -137,7 +137,7 @@ static bool agree_on_table(const Port& port, std::vector<uint8_t>& owners) {
   return true;
 }
 
-void agree_on_owners(Port& port, const Config&, const rte_eth_dev_info& info) {
+void agree_on_owners(Port& port, const rte_eth_dev_info& info) {
   auto cores = static_cast<uint32_t>(port.cores.size());
   if (cores == 1) return;
   constexpr uint32_t usual_table = 128, entries_per_core = 8;

@@ -25,7 +25,7 @@ std::vector<uint8_t> make_symmetric_key(uint64_t seed, uint32_t length);
 // Before the port is configured: asks for RSS if there is something to spread and the driver offers it.
 void ask_for_rss(Port& port, const Config& config, const rte_eth_dev_info& info, rte_eth_conf& conf);
 // After its start: who owns what, and whether the hardware says so too. Nothing to do for one core.
-void agree_on_owners(Port& port, const Config& config, const rte_eth_dev_info& info);
+void agree_on_owners(Port& port, const rte_eth_dev_info& info);
 
 // "4 queues for 8 cores; RSS ..." of the banner.
 std::string describe_steering(const Port& port);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "millrace/doctor.h"
+#include "nic/device.h"
 #include "run/tree.h"
 
 namespace millrace::run {
@@ -27,11 +28,9 @@ struct Case {
 
   bool is(const char* other) const { return driver == other; }
   // The kernel has a part in each packet: the worker rests in system calls.
-  bool has_kernel_behind() const { return is("net_tap") || is("net_tun") || is("net_af_packet"); }
+  bool has_kernel_behind() const { return nic::is_tap(driver) || is("net_af_packet"); }
   // Packets are copied by this process alone, from whatever memory they lie in.
-  bool copies_by_cpu() const {
-    return rings || has_kernel_behind() || is("net_null") || is("net_pcap") || is("net_ring");
-  }
+  bool copies_by_cpu() const { return nic::copies_by_cpu(driver) || is("net_ring"); }
   std::vector<uint32_t> allowed_cpus() const;
   bool may(unsigned capability) const;          // CAP_... by its number
   int numa_node() const;                        // the device's; -1: none, or it is not said

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "nic/machine.h"
 #include "run/doctor.h"
 
 namespace millrace::run {
@@ -149,31 +150,15 @@ void examine_governor(const Case& c, Findings& out) {
   out.push_back({Finding::good, "CPU frequency", cpu_name(c) + ": performance", ""});
 }
 
-// CPUs' worth of time that a control group gives; nothing: no limit.
-static std::optional<double> quota_of(const Case& c) {
-  std::optional<double> least;
-  auto take = [&](double quota, double period) {
-    if (quota > 0 && period > 0) least = std::min(least.value_or(1e9), quota / period);
-  };
-  for (const std::string& group : cgroups(c, ""))
-    if (auto text = c.tree.line(group + "/cpu.max"))
-      if (size_t blank = text->find(' '); blank != std::string::npos && (*text)[0] != 'm')
-        take(std::atof(text->c_str()), std::atof(text->c_str() + blank));
-  for (const std::string& group : cgroups(c, "cpu"))
-    take(static_cast<double>(c.tree.number(group + "/cpu.cfs_quota_us").value_or(0)),
-         static_cast<double>(c.tree.number(group + "/cpu.cfs_period_us").value_or(0)));
-  return least;
-}
-
 void examine_quota(const Case& c, Findings& out) {
   if (!c.tree.exists("/proc/self/cgroup"))
     return out.push_back({Finding::unseen, "CPU quota", "no /proc/self/cgroup here", ""});
-  auto quota = quota_of(c);
-  if (!quota) return out.push_back({Finding::good, "CPU quota", "none", ""});
+  double quota = nic::cpu_quota(c.tree.path("/proc/self/cgroup"), c.tree.path("/sys/fs/cgroup"));
+  if (quota == 0) return out.push_back({Finding::good, "CPU quota", "none", ""});
   char text[64];
-  std::snprintf(text, sizeof text, "%.2g CPUs", *quota);
+  std::snprintf(text, sizeof text, "%.2g CPUs", quota);
   double threads = static_cast<double>(c.cpus.size()) + (!c.rings && c.config.mode == Mode::thread ? 1 : 0);
-  if (*quota >= threads)
+  if (quota >= threads)
     return out.push_back({Finding::good, "CPU quota", text + std::string(", enough"), ""});
   out.push_back({Finding::poor, "CPU quota",
                  "this control group may use " + std::string(text) + " and polls with " +

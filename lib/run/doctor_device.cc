@@ -9,15 +9,12 @@
 
 namespace millrace::run {
 
-// "mr0" of "net_tap0,iface=mr0".
 static std::string interface_of(const Case& c) {
-  size_t at = c.config.device.find("iface=");
-  if (at == std::string::npos) return "";
-  return c.config.device.substr(at + 6, c.config.device.find(',', at) - at - 6);
+  return nic::interface_of(c.config.device);
 }
 
 static bool is_tap(const Case& c) {
-  return c.is("net_tap") || c.is("net_tun");
+  return nic::is_tap(c.driver);
 }
 static bool is_on_interface(const Case& c) {
   return c.is("net_af_packet") || c.is("net_af_xdp");
@@ -134,20 +131,19 @@ void examine_addresses(const Case& c, Findings& out) {
   if (!c.tree.exists("/proc/net/fib_trie"))
     return out.push_back({Finding::unseen, "addresses", "the kernel's own are not shown here", ""});
   bool has_neighbor = false;
-  uint32_t mask = c.config.prefix_length == 0 ? 0 : ~uint32_t{0} << (32 - c.config.prefix_length);
+  const wire::LocalAddresses ours = local_addresses(c.config);
   for (Ipv4Address a : kernel_addresses(c.tree)) {
-    if (a.value - c.config.address.value < c.config.address_count)
+    if (ours.contains(a))
       return out.push_back({c.pci.empty() ? Finding::bad : Finding::poor, "addresses",
                             to_string(a) + " is this kernel's own, too: it answers in our place",
                             "another --address, or sudo ip address del " + to_string(a) + "/... dev ..."});
-    has_neighbor |= ((a.value ^ c.config.address.value) & mask) == 0;
+    has_neighbor |= ours.on_link(a);
   }
   if (!is_tap(c) || has_neighbor)
     return out.push_back({Finding::good, "addresses", "ours are nobody else's here", ""});
-  std::string name = interface_of(c).empty() ? "dtap0" : interface_of(c);
   out.push_back({Finding::poor, "addresses",
                  "this kernel has none in our network: nobody is at the other end of the tap",
-                 "sudo ip tuntap add dev " + name + " mode tap multi_queue; " + kernel_end_of_tap(c.config)});
+                 "sudo ip tuntap add dev " + tap_interface(c.config) + " mode tap multi_queue; " + kernel_end_of_tap(c.config)});
 }
 
 }  // namespace millrace::run

@@ -9,6 +9,7 @@
 
 #include "base/siphash.h"
 #include "millrace/tcp_option_table.h"
+#include "nic/device.h"
 #include "run/tree.h"
 
 namespace millrace::run {
@@ -17,11 +18,11 @@ static void demand(bool holds, const std::string& otherwise, const char* key = "
   if (!holds) throw ConfigError(otherwise, key);
 }
 
-static std::string with_prefix(const Config& config) {
+std::string with_prefix(const Config& config) {
   return to_string(config.address) + "/" + std::to_string(config.prefix_length);
 }
 
-static wire::LocalAddresses local_addresses(const Config& config) {
+wire::LocalAddresses local_addresses(const Config& config) {
   return {config.address, config.address_count, config.prefix_length};
 }
 
@@ -138,16 +139,19 @@ stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t
   return core;
 }
 
+std::string tap_interface(const Config& config) {
+  std::string name = nic::interface_of(config.device);
+  return name.empty() ? "dtap0" : name;
+}
+
 std::string kernel_end_of_tap(const Config& config) {
-  size_t at = config.device.find("iface=");
-  std::string name = at == std::string::npos ? "dtap0" : config.device.substr(at + 6);
   // A neighbour's address that is free: the gateway's, or the subnet's first, or its second.
   wire::LocalAddresses local = local_addresses(config);
   Ipv4Address neighbor = config.gateway;
   if (neighbor.is_unspecified()) neighbor = {(config.address.value & local.mask()) + 1};
   if (local.contains(neighbor)) neighbor = {config.address.value + config.address_count};
   return "sudo ip address add " + to_string(neighbor) + "/" + std::to_string(config.prefix_length) + " dev " +
-         name.substr(0, name.find(','));
+         tap_interface(config);
 }
 
 std::string banner(const Config& config, const nic::Port& port) {

@@ -13,6 +13,7 @@
 #include "nic/eal.h"
 #include "nic/port_reading.h"
 #include "nic/telemetry.h"
+#include "run/settings.h"
 #include "run/telemetry_table.h"
 
 namespace millrace::run {
@@ -135,10 +136,6 @@ void with_endpoint(const std::string& text, nic::TelemetryAnswer& answer, Functi
   if (!found->second.worker->has_begun()) return answer.text("error", "the endpoint has not begun");
   answer.number("endpoint", found->first);
   function(*found->second.worker, *found->second.config, parameters);
-}
-
-std::string with_prefix(const Config& config) {
-  return to_string(config.address) + "/" + std::to_string(config.prefix_length);
 }
 
 // --- the commands ---

@@ -19,6 +19,7 @@ class Tree {
  public:
   explicit Tree(std::string root) : root_(std::move(root)) {}
 
+  std::string path(const std::string& path) const { return root_ + path; }
   bool exists(const std::string& path) const;
   // May this process open it for reading and writing? (A test that runs as root takes a file away instead.)
   bool may_open(const std::string& path) const;

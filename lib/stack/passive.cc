@@ -249,9 +249,8 @@ void half_open_timeout(Stack& s, uint32_t index) {
 }
 
 void emit_syn_ack(Stack& s, HalfOpen& record, tcp::Emission& emission) {
-  wire::TxSegment& tx = emission.segments->push();
+  wire::TxSegment& tx = emission.segments->push_new();
   --emission.room;
-  tx = wire::TxSegment{};
   tx.flags = static_cast<uint8_t>(wire::syn | wire::ack | (record.ecn ? wire::ece : 0));
   tx.destination = s.neighbors[record.neighbor].mac;
   tx.local = record.key.local;

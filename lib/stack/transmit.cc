@@ -58,9 +58,8 @@ void end_old_time_waits(Stack& s) {
 }
 
 void emit_arp_request(Stack& s, const wire::Mac& to, Ipv4Address sender, Ipv4Address target, tcp::Emission& e) {
-  wire::TxSegment& tx = e.segments->push();
+  wire::TxSegment& tx = e.segments->push_new();
   --e.room;
-  tx = wire::TxSegment{};
   tx.kind = wire::TxSegment::arp_request;
   tx.destination = to;
   tx.local = sender;

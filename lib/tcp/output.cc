@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/output.h"
 
-#include <new>
-
 #include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/flight.h"
@@ -44,7 +42,7 @@ namespace {
 // What every segment of a connection has. The local address is the connection's for all its life (RFC9293-MUST-45).
 // It acknowledges everything received so far: output runs after the whole burst was taken in (RFC9293-MUST-58, -59).
 TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq seq) {
-  TxSegment& tx = *new (&out.segments->push()) TxSegment;  // in place: an assignment copies, and waits for its stores
+  TxSegment& tx = out.segments->push_new();
   --out.room;
   tx.flags = flags;
   tx.local = tcb.key.local;

@@ -175,13 +175,3 @@ TEST_F(Capture, a_file_that_cannot_be_written_is_told_at_the_start) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s PROGRAM\n", argv[0]);
-    return 2;
-  }
-  program = argv[1];
-  return RUN_ALL_TESTS();
-}

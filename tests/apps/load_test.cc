@@ -220,13 +220,3 @@ TEST(LoadOf, help_is_no_error) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s PROGRAM\n", argv[0]);
-    return 2;
-  }
-  program = argv[1];
-  return RUN_ALL_TESTS();
-}

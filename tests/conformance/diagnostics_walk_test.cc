@@ -1,21 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Walks over what a stack has: filters, cursors from outside, neighbours.
 #include "stack/diagnostics.h"
+
 #include "tests/conformance/harness.h"
 
 namespace millrace::conformance {
 namespace {
 
-// A filter's walk meets what matches it, all of it and nothing else, however few places a step has
-TEST(ToldWalk, MeetsWhatIsAskedFor) {
+// One of each kind: a TIME-WAIT record, a connection, a half-open record.
+struct ThreeKinds : testing::Test {
+  ThreeKinds() {
+    net.peer.port = 6001;
+    net.time_wait();
+    net.peer.port = 6002;
+    net.established_passive();
+    net.peer.port = 6003;
+    net.in(S(0).mss(1400));
+    net.drop_sent();
+  }
   Net net;
-  net.peer.port = 6001;
-  net.time_wait();
-  net.peer.port = 6002;
-  net.established_passive();
-  net.peer.port = 6003;
-  net.in(S(0).mss(1400));
-  net.drop_sent();
+};
+
+// Each connection and record once, in steps of bounded length
+TEST_F(ThreeKinds, MeetsConnectionsHalfOpenAndTimeWaitRecords) {
+  std::map<uint16_t, Diagnostics> met;
+  stack::DiagnosticsCursor at;
+  for (int steps = 0; !at.done(); ++steps) {
+    ASSERT_LT(steps, 1'000'000);
+    Diagnostics rows[2];
+    uint32_t n = stack::diagnose_next(*net.stack, net.now, at, 100, rows);
+    for (uint32_t i = 0; i < n; ++i) EXPECT_TRUE(met.emplace(rows[i].remote_port, rows[i]).second);
+  }
+  ASSERT_EQ(met.size(), 3u);
+  EXPECT_EQ(met[6001].state, State::time_wait);
+  EXPECT_FALSE(met[6001].connection);
+  EXPECT_EQ(met[6001].life_at, net.now + seconds(60));
+  EXPECT_EQ(met[6002].state, State::established);
+  EXPECT_EQ(met[6002].connection, net.id);
+  EXPECT_EQ(met[6003].state, State::syn_received);
+  EXPECT_EQ(met[6003].peer_mss, 1400);
+}
+
+// A filter's walk meets what matches it, all of it and nothing else, however few places a step has
+TEST_F(ThreeKinds, MeetsWhatIsAskedFor) {
   using Filter = stack::DiagnosticsFilter;
   auto ports = [&](const Filter& filter) {
     std::vector<uint16_t> met;

@@ -2,25 +2,16 @@
 // A connection whose recovery is looked at from the peer.
 #pragma once
 
-#include "tests/conformance/harness.h"
+#include "tests/conformance/script.h"
 
 namespace millrace::conformance {
 
 inline constexpr uint32_t mss = 1460;
 inline constexpr uint32_t at(uint32_t segment) { return 1 + segment * mss; }
 
-// SACK, a round trip of 100 ms, a wide window, ten segments allowed.
-struct Recovery : testing::Test {
-  explicit Recovery(bool timestamps = false, const Net::Change& change = {}) : net(change) {
-    net.peer.sack = true;
-    net.peer.ts = timestamps;
-    net.peer.wscale = 4;
-    net.syn_received_passive();
-    net.advance(milliseconds(100));
-    net.in(A(1, 1).win(60000));
-    net.expect_event(Event::accepted);
-    net.drop_sent();
-  }
+// Traces' connection, and its numbers by segments.
+struct Recovery : Traces {
+  explicit Recovery(bool timestamps = false, const Net::Change& change = {}) : Traces(true, timestamps, change) {}
   uint32_t size() { return net.tcb().mss; }
   uint32_t begin(uint32_t segment) { return 1 + segment * size(); }
   void send_segments(uint32_t n) {
@@ -32,7 +23,6 @@ struct Recovery : testing::Test {
   // ACK of the first `segments`, and SACK of [from, to).
   Seg sacked(uint32_t segments, uint32_t from, uint32_t to) { return ack(segments).sack(begin(from), begin(to)); }
   void expect_segment(uint32_t n, Where where = Where::here()) { net.expect(A(begin(n), 1, size()), where); }
-  Net net;
 };
 
 }  // namespace millrace::conformance
