@@ -143,6 +143,7 @@ Taken take_tuple(Stack& s, Opening& o) {
 // OPEN, active (RFC 9293 3.10.1).
 void connect(Stack& s, uint32_t channel, const Request& request, Opening& o) {
   const OpenArguments& open = request.open;
+  if (o.refused != Event::no_reason) o = prepare(s, open);  // a request before it may have made room meanwhile
   if (o.refused != Event::no_reason) return fail(s, channel, o.refused, {}, request.token);
   uint16_t hop = next_hop(s, o.key.remote);
   bool has_room = s.cx.tcbs.free_count() != 0;

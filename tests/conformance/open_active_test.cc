@@ -222,6 +222,21 @@ TEST(ActiveOpen, PortsAreDrawnInNoOrderAndLeaveListenersOut) {
   net.drop_sent();
 }
 
+// What a request gives back is there for the one behind it, also in one burst.
+TEST(ActiveOpen, APortThatWasJustGivenBackIsFree) {
+  Net net{[](stack::Config& c) { c.first_port = c.last_port = 40000; }};
+  net.call(connect_to(net.peer.ip));
+  net.drop_sent();
+  net.id = ConnectionId::make(1, 0, 1);
+  net.queue(net.on_connection(Request::abort));
+  net.call(connect_to(net.peer.ip));
+  net.expect_event(Event::closed, Event::aborted);
+  net.expect_no_event();
+  ASSERT_EQ(net.sent.size(), 1u);
+  EXPECT_EQ(net.sent[0].source_port, 40000);
+  net.drop_sent();
+}
+
 // RFC6056-3.2b
 TEST(ActiveOpen, ByDefaultAllPortsFrom1024OnAreUsed) {
   EXPECT_EQ(stack::Config{}.first_port, 1024);
