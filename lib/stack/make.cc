@@ -52,6 +52,7 @@ Stack* make_stack(const Config& config, std::span<std::byte> memory, Instant now
   s->cx.params = config.tcp;
   s->cx.core = config.core;
   s->cx.now = now;
+  s->cx.segment_burst = config.segment_burst;
   s->cx.own_mss = static_cast<uint16_t>(config.mtu - 40);  // RFC9293-MUST-67, RFC6691-2
   s->cx.isn_secret = derived(config.secret, 1);
   s->flow_secret = derived(config.secret, 2);

@@ -52,6 +52,7 @@ struct Config {
   std::span<const StaticNeighbor> neighbors;  // known for good; read by make_stack() alone
   wire::Mac mac;
   uint16_t mtu = 1500;
+  uint32_t segment_burst = 1;          // segments that may leave as one (TSO): 1 to limits::joined_segments
   uint16_t first_port = 1024;          // local ports of active opens (RFC6056-3.2b)
   uint16_t last_port = 65535;
   tcp::Params tcp;

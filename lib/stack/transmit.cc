@@ -120,6 +120,7 @@ void visit(Stack& s, Tcb& tcb, tcp::Emission& e) {
 void visit_ready(Stack& s, tcp::ReadyList& list, tcp::Emission& e) {
   for (uint32_t room = e.room + 1; e.room > 0 && e.room < room && !list.empty();) {
     room = e.room;
+    e.quantum = std::max(limits::quantum_segments, room / list.size());
     for (uint32_t left = list.size(); left > 0 && e.room > 0 && !list.empty(); --left) {
       Tcb& tcb = s.cx.tcbs[list.pop_front(s.cx.tcbs)];
       tcb.clear(tcp::in_ready | tcp::in_bulk);

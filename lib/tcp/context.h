@@ -59,6 +59,7 @@ struct Context {
   SipKey isn_secret;
   uint32_t run_salt = 0;  // secret, too
   uint32_t core = 0;
+  uint32_t segment_burst = 1;            // segments that may leave as one, for hardware to cut (TSO)
   uint16_t own_mss = 1460;               // what our link carries (RFC9293-MUST-67)
   Batch<PacketRef>* release = nullptr;   // of this turn's Output
   EventPort* ports = nullptr;            // likewise, by channel

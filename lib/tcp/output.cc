@@ -4,6 +4,7 @@
 #include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/flight.h"
+#include "tcp/join.h"
 #include "tcp/loss.h"
 #include "tcp/reassembly.h"
 #include "tcp/rtt.h"
@@ -44,6 +45,7 @@ namespace {
 TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq seq) {
   TxSegment& tx = out.segments->push_new();
   --out.room;
+  out.joinable = nullptr;
   tx.flags = flags;
   tx.local = tcb.key.local;
   tx.remote = tcb.key.remote;
@@ -85,6 +87,22 @@ void mark_urgent(Tcb& tcb, TxSegment& tx) {
   tx.urgent = static_cast<uint16_t>(ahead);
 }
 
+// What a segment says of its text, whose `named` bytes from `seq` on it has: PSH, FIN if `fin` and they reach the end.
+// Returns the sequence numbers used.
+uint32_t mark_text(Context& cx, Tcb& tcb, TxSegment& tx, Seq seq, uint32_t named, bool fin) {
+  bool last = seq + named == tcb.end;
+  // RFC9293-MUST-61. `more` keeps the mark back, never the text (RFC9293-MUST-60).
+  if (last && named > 0 && !tcb.is(more_follows)) tx.flags |= wire::psh;
+  fin = fin && last;
+  if (fin) {
+    tx.flags |= wire::fin;
+    tcb.set(fin_sent);
+  }
+  cx.count(Count::bytes_sent, named);
+  tcb.text_segments_out += named != 0;
+  return named + (fin ? 1 : 0);
+}
+
 // `len` bytes (or fewer, see slices_of) from `seq` in node `from`, then FIN if `fin` and they reach the end.
 // Returns the sequence numbers used.
 uint32_t emit_text(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq, uint32_t len, bool fin) {
@@ -96,18 +114,18 @@ uint32_t emit_text(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq
   uint32_t named = len > 0 ? slices_of(cx, from, seq, len, *out.slices) : 0;
   tx.slice_count = static_cast<uint8_t>(out.slices->size() - tx.first_slice);
   tx.text_len = static_cast<uint16_t>(named);
-  bool last = seq + named == tcb.end;
-  // RFC9293-MUST-61. `more` keeps the mark back, never the text (RFC9293-MUST-60).
-  if (last && named > 0 && !tcb.is(more_follows)) tx.flags |= wire::psh;
-  fin = fin && last;
-  if (fin) {
-    tx.flags |= wire::fin;
-    tcb.set(fin_sent);
-  }
   if (tcb.is(urgent_send)) mark_urgent(tcb, tx);
-  cx.count(Count::bytes_sent, named);
-  tcb.text_segments_out += named != 0;
-  return named + (fin ? 1 : 0);
+  return mark_text(cx, tcb, tx, seq, named, fin);
+}
+
+// The same as a part of the segment before it: what it would say itself, that says.
+uint32_t emit_joined(Context& cx, Tcb& tcb, Emission& out, uint32_t& from, Seq seq, uint32_t len, bool fin) {
+  TxSegment& tx = *(out.segments->end() - 1);
+  --out.room;
+  out.joinable = nullptr;
+  cx.count(Count::segments_sent);
+  ++tcb.segments_out;
+  return mark_text(cx, tcb, tx, seq, join_text(cx, tcb, out, from, seq, len), fin);
 }
 
 void emit_syn(Context& cx, Tcb& tcb, Emission& out) {
@@ -295,10 +313,13 @@ uint32_t emit_new(Context& cx, Tcb& tcb, Emission& out, const Decision& d) {
   uint32_t node = tcb.send_next;
   bool groups = cx.params.push_every > 1;
   if (groups && (!in_flight(tcb) || last_flight(cx, tcb).sent_at != cx.now)) tcb.burst = seq;
-  uint32_t used = emit_text(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
+  bool fresh = !before(seq, tcb.snd.max);
+  auto emit = joins(cx, tcb, out, d.len) ? emit_joined : emit_text;
+  uint32_t used = emit(cx, tcb, out, tcb.send_next, seq, d.len, d.fin);
   if (groups) mark_group(cx, tcb, out, seq + used);
-  if (tcb.ecn != 0 && !before(seq, tcb.snd.max) && d.len > 0) mark_ecn(tcb, *(out.segments->end() - 1));
-  if (before(seq, tcb.snd.max)) count_resent(cx, tcb, std::min(used, distance(seq, tcb.snd.max)));
+  if (tcb.ecn != 0 && fresh && d.len > 0) mark_ecn(tcb, *(out.segments->end() - 1));
+  if (!fresh) count_resent(cx, tcb, std::min(used, distance(seq, tcb.snd.max)));
+  if (cx.segment_burst > 1 && fresh) note_joinable(tcb, out);
   flight_sent(cx, tcb, seq, seq + used, node);
   tcb.snd.nxt += used;
   tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt);
@@ -345,7 +366,7 @@ bool emit_lost(Context& cx, Tcb& tcb, Emission& out, uint32_t& sent) {
       if (frto_waits(cx, tcb) && tcb.unsent() > 0) return true;
       if (distance(f->seq, end) > allowance(tcb)) return true;
     }
-    if (sent == limits::quantum_segments || !room_left(out)) return false;
+    if (sent == out.quantum || !room_left(out)) return false;
     uint32_t used = emit_again(cx, tcb, out, f->node(), f->seq, end);
     if (f->seq == before_it) mark_group(cx, tcb, out, f->seq + used);
     before_it = f->seq + used;
@@ -384,7 +405,7 @@ bool emit_texts(Context& cx, Tcb& tcb, Emission& out) {
     for (bool cut = false; done; ++sent) {
       Decision d = decide(tcb, cut);
       if (d.len == 0 && !d.fin) break;
-      if (sent == limits::quantum_segments || !room_left(out)) {
+      if (sent == out.quantum || !room_left(out)) {
         done = false;
         break;
       }

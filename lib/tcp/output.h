@@ -13,7 +13,9 @@ struct Emission {
   Batch<wire::TxSegment>* segments;
   Batch<Slice>* slices;
   Batch<wire::SackBlock>* sacks;
-  uint32_t room;
+  uint32_t room;                                  // segments, as they will be on the wire
+  uint32_t quantum = limits::quantum_segments;    // of one connection, before the next has its turn
+  const Tcb* joinable = nullptr;                  // whose next text may join the last segment (tcp/join)
 };
 
 // True: done for now. False: more could be sent, but its quantum or the room is used up; visit it again.

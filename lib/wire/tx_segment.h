@@ -39,6 +39,9 @@ struct TxSegment {
   uint16_t first_slice = 0; // in the side array
   uint16_t first_sack = 0;  // in the side array
   uint16_t text_len = 0;    // sum of the slices' lengths
+  // 0: it leaves as it is. Else hardware cuts the text into segments of so many bytes and a rest (TSO): each with this
+  // header, SEG.SEQ counted on, PSH and FIN on the last alone.
+  uint16_t segment_size = 0;
 };
 static_assert(sizeof(TxSegment) == 56);
 

@@ -321,18 +321,22 @@ void Net::note(const Sent& packet) {
 
 void Net::emit() {
   for (const wire::TxSegment& tx : turn_.out.segments) {
-    Bytes bytes = turn_.frame(tx, config.mac);
-    std::string error;
-    Sent packet = decode(bytes, error);
-    if (!error.empty()) ADD_FAILURE() << error << ": " << to_string(packet.seg);
-    if (bytes.size() > 14u + config.mtu) ADD_FAILURE() << "longer than the MTU: " << bytes.size();
-    packet.at = now;
-    packet.turn = turns;
-    note(packet);
-    (packet.kind == Sent::arp ? arp : sent).push_back(packet);
+    ++emitted;
+    turn_.frames(tx, config.mac, [this](std::span<const uint8_t> bytes) { note_frame({bytes.begin(), bytes.end()}); });
   }
   for (PacketRef p : turn_.out.release) packets_.give(p.handle);
   turn_.out.clear();
+}
+
+void Net::note_frame(const Bytes& bytes) {
+  std::string error;
+  Sent packet = decode(bytes, error);
+  if (!error.empty()) ADD_FAILURE() << error << ": " << to_string(packet.seg);
+  if (bytes.size() > 14u + config.mtu) ADD_FAILURE() << "longer than the MTU: " << bytes.size();
+  packet.at = now;
+  packet.turn = turns;
+  note(packet);
+  (packet.kind == Sent::arp ? arp : sent).push_back(packet);
 }
 
 // What must hold after each turn: every TCB is sound, and no buffer is lost.

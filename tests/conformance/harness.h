@@ -140,6 +140,7 @@ class Net {
   bool answer_arp = true;
   uint32_t room = limits::tx_burst;
   uint32_t turns = 0;
+  uint32_t emitted = 0;  // TxSegments: fewer than frames where hardware cuts them
 
   // --- into each state; relative numbers afterwards are in the comment: SEG.SEQ and SEG.ACK of the peer's
   // next ---
@@ -177,6 +178,7 @@ class Net {
   void turn(const std::vector<Bytes>& frames);
   void read_events();
   void emit();
+  void note_frame(const Bytes& bytes);
   void note(const Sent& packet);
   void check();
   bool busy() const;

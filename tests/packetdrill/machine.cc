@@ -133,9 +133,8 @@ void Machine::emit(const wire::TxSegment& tx) {
   if (tx.kind == wire::TxSegment::arp_request && tx.remote != profile.config.local.first)
     arp_answers_.push_back(arp_answer(tx));
   if (tx.kind == wire::TxSegment::arp_request || tx.kind == wire::TxSegment::arp_reply) return;
-  Bytes bytes = turn_.frame(tx, own_mac);
-  bytes.erase(bytes.begin(), bytes.begin() + 14);
-  sent.push_back({std::move(bytes), now_});
+  turn_.frames(tx, own_mac,
+               [this](std::span<const uint8_t> bytes) { sent.push_back({{bytes.begin() + 14, bytes.end()}, now_}); });
 }
 
 bool Machine::advance(Instant to) {

@@ -2,7 +2,6 @@
 #include "tests/sim/host.h"
 
 #include "tcp/isn.h"
-#include "wire/build.h"
 #include "wire/bytes.h"
 
 namespace millrace::sim {
@@ -27,6 +26,7 @@ stack::Config config_of(const Plan& p, int number, const Random& seed) {
   c.mtu = h.mtu;
   c.first_port = 40000;
   c.last_port = static_cast<uint16_t>(c.first_port + h.ports - 1);
+  c.segment_burst = h.segment_burst;
   c.tcp = h.tcp;
   c.secret = {r.next(), r.next()};
   c.seed = r.next();
@@ -71,16 +71,7 @@ Host::Host(const Plan& plan, int number)
   stack::attach(*stack);
   while (stack->cx.flights.free_count() > plan.host[number].flights) drained_.push_back(stack->cx.flights.take());
   checks_.emplace(*stack);
-  ring_.resize(plan.host[number].ring);
-  segments_.resize(limits::segments_per_turn);
-  slices_.resize(limits::slices_per_turn);
-  sacks_.resize(limits::segments_per_turn * limits::sack_blocks);
-  release_.resize(stack::release_capacity(config));
-  out_.segments = Batch<wire::TxSegment>{segments_};
-  out_.slices = Batch<Slice>{slices_};
-  out_.sacks = Batch<wire::SackBlock>{sacks_};
-  out_.release = Batch<PacketRef>{release_};
-  out_.events[0] = {ring_.data(), static_cast<uint32_t>(ring_.size() - 1), 0, static_cast<uint32_t>(ring_.size())};
+  turn_.init(config, plan.host[number].ring);
 }
 
 Instant Host::next(const Link& in, Instant application) const {
@@ -133,11 +124,11 @@ void Host::collect(Link& in) {
 }
 
 void Host::run_application(Application& application) {
-  stack::EventPort& port = out_.events[0];
+  stack::EventPort& port = turn_.out.events[0];
   // Sometimes the application does not look.
   bool looks = random_.below(8) != 0;
   while (looks && consumed_ != port.next) {
-    Event& e = ring_[consumed_ & port.mask];
+    Event& e = turn_.ring[consumed_ & port.mask];
     PacketRef packet = e.packet;
     if (packet) ++lent;
     if (!application.on_event(*this, e) && packet) --lent;
@@ -149,38 +140,34 @@ void Host::run_application(Application& application) {
     size_t n = std::min<size_t>(asked_.size() - taken, limits::requests_per_turn);
     for (size_t i = taken; i < taken + n; ++i)
       if (asked_[i].kind == Request::send || asked_[i].kind == Request::recycle) lent -= asked_[i].slice_count;
-    request(*stack, 0, {asked_.data() + taken, n}, out_);
+    request(*stack, 0, {asked_.data() + taken, n}, turn_.out);
     taken += n;
   }
   asked_.erase(asked_.begin(), asked_.begin() + static_cast<ptrdiff_t>(taken));
   requests_wait(*stack, 0, !asked_.empty());
   application.on_asked(*this);
-  for (; reclaimed_ != consumed_; ++reclaimed_, ++port.end) reclaim(*stack, ring_[reclaimed_ & port.mask], out_);
+  for (; reclaimed_ != consumed_; ++reclaimed_, ++port.end) reclaim(*stack, turn_.ring[reclaimed_ & port.mask], turn_.out);
 }
 
 void Host::emit(Link& out, bool faulty) {
-  uint8_t bytes[Link::largest];
-  for (const wire::TxSegment& tx : out_.segments) {
-    std::span<const Slice> slices{slices_.data() + tx.first_slice, tx.slice_count};
-    std::span<const wire::SackBlock> sacks{sacks_.data() + tx.first_sack, tx.sack_count};
-    uint32_t n = wire::build_header(tx, slices, sacks, stack->config.mac, {}, bytes);
-    for (const Slice& s : slices) {
-      if (n + s.length > sizeof bytes) throw Broken{"a frame is longer than any link takes"};
-      std::memcpy(bytes + n, s.data(), s.length);
-      n += s.length;
-    }
-    checks_->segment(tx, n);
-    digest = mix(digest, {bytes, n});
-    out.send({bytes, n}, now, faulty);
+  for (const wire::TxSegment& tx : turn_.out.segments) {
+    size_t longest = 0;
+    turn_.frames(tx, stack->config.mac, [&](std::span<const uint8_t> bytes) {
+      if (bytes.size() > Link::largest) throw Broken{"a frame is longer than any link takes"};
+      longest = std::max(longest, bytes.size());
+      digest = mix(digest, bytes);
+      out.send(bytes, now, faulty);
+    });
+    checks_->segment(tx, static_cast<uint32_t>(longest));
   }
-  for (PacketRef p : out_.release) packets.give(p.handle);
-  out_.clear();
+  for (PacketRef p : turn_.out.release) packets.give(p.handle);
+  turn_.out.clear();
 }
 
 // What is not free is held by the core, in the ring, or with the application.
 void Host::check_conservation() const {
   uint32_t in_ring = 0;
-  for (uint32_t i = reclaimed_; i != out_.events[0].next; ++i) in_ring += ring_[i & out_.events[0].mask].packet ? 1 : 0;
+  for (uint32_t i = reclaimed_; i != turn_.out.events[0].next; ++i) in_ring += turn_.ring[i & turn_.out.events[0].mask].packet ? 1 : 0;
   uint32_t in_failed = 0;
   const stack::FailedQueue& q = stack->failed[0];
   for (uint32_t i = q.head; i != q.tail; ++i) in_failed += q.ring[i & (q.capacity - 1)].packet ? 1 : 0;
@@ -200,11 +187,11 @@ void Host::turn(Instant at, Link& in, Link& out, bool faulty, Application& appli
   for (; !faulty && !drained_.empty(); drained_.pop_back()) stack->cx.flights.give(drained_.back());
   collect(in);
   checks_->begin_turn(static_cast<uint32_t>(frames_.size()));
-  receive(*stack, frames_, own(now), out_);
+  receive(*stack, frames_, own(now), turn_.out);
   run_application(application);
   uint32_t room = h.room == 64 ? 64 : random_.below(h.room + 1);
   checks_->begin_transmit();
-  transmit(*stack, faulty ? room : std::max(room, 1u), out_);
+  transmit(*stack, faulty ? room : std::max(room, 1u), turn_.out);
   emit(out, faulty);
   checks_->end_turn();
   check_conservation();

@@ -9,6 +9,7 @@
 #include "tests/sim/checks.h"
 #include "tests/sim/link.h"
 #include "tests/sim/packets.h"
+#include "tests/sim/turn.h"
 
 namespace millrace::sim {
 
@@ -31,7 +32,7 @@ class Host {
   Instant next(const Link& in, Instant application) const;
   // Events that the application has not seen yet, in the ring or waiting for room in it.
   bool unread() const {
-    return reclaimed_ != out_.events[0].next || !stack->failed[0].empty() || !stack->cx.pending[0].empty() || !asked_.empty();
+    return reclaimed_ != turn_.out.events[0].next || !stack->failed[0].empty() || !stack->cx.pending[0].empty() || !asked_.empty();
   }
   // Everything that the core holds has come back.
   bool is_empty() const;
@@ -59,16 +60,11 @@ class Host {
   Random random_;
   std::vector<std::byte> memory_;
   std::optional<Checks> checks_;
-  std::vector<Event> ring_;
   uint32_t consumed_ = 0;   // events the application has gone past
   uint32_t reclaimed_ = 0;  // and whose places are free again
   std::vector<Request> asked_;
   std::vector<wire::Frame> frames_;
-  std::vector<wire::TxSegment> segments_;
-  std::vector<Slice> slices_;
-  std::vector<wire::SackBlock> sacks_;
-  std::vector<PacketRef> release_;
-  stack::Output out_;
+  Turn turn_;
   std::vector<uint32_t> drained_;  // flight records that nobody gets while there are faults
   Instant awake_at_;
 };

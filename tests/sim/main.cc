@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// millrace-sim --seed N --seeds K [--until TURN] [--trace]: runs K seeds from N; a failure prints the seed that replays
-// it. The last line is "N passed, N failed, 0 skipped" and one digest of all bytes that were emitted.
+// millrace-sim --seed N --seeds K [--until TURN] [--trace] [--cut]: runs K seeds from N; a failure prints the seed that
+// replays it. With --cut each runs once more with hardware that cuts long segments (TSO): the bytes must be the same. The last line is "N passed, N failed, 0 skipped" and one digest of all bytes that were emitted.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "base/ensure.h"
+#include "base/limits.h"
 #include "tests/sim/world.h"
 
 namespace millrace {
@@ -19,7 +20,7 @@ void ensure_failed(const char* what, const char* file, int line) {
 
 int main(int argc, char** argv) {
   uint64_t seed = 1, seeds = 1, until = 0;
-  bool trace = false;
+  bool trace = false, cut = false;
   for (int i = 1; i < argc; ++i) {
     auto number = [&](const char* flag, uint64_t& to) {
       if (std::strcmp(argv[i], flag) != 0 || i + 1 >= argc) return false;
@@ -31,12 +32,23 @@ int main(int argc, char** argv) {
       trace = true;
       continue;
     }
-    std::fprintf(stderr, "usage: millrace-sim [--seed N] [--seeds K] [--until TURN] [--trace]\n");
+    if (std::strcmp(argv[i], "--cut") == 0) {
+      cut = true;
+      continue;
+    }
+    std::fprintf(stderr, "usage: millrace-sim [--seed N] [--seeds K] [--until TURN] [--trace] [--cut]\n");
     return 2;
   }
   uint64_t digest = 0, passed = 0, failed = 0, turns = 0, segments = 0, finished = 0;
   for (uint64_t s = seed; s < seed + seeds; ++s) {
     millrace::sim::Result r = millrace::sim::run_world(s, until, trace);
+    if (cut && r.passed) {
+      millrace::sim::Result other = millrace::sim::run_world(s, until, trace, millrace::limits::joined_segments);
+      if (!other.passed || other.digest != r.digest) {
+        r.passed = false;
+        r.why = other.passed ? "hardware that cuts segments makes other bytes" : "with --cut: " + other.why;
+      }
+    }
     if (!r.passed && until == 0) std::printf("seed %llu FAILED: %s\n", static_cast<unsigned long long>(s), r.why.c_str());
     ++(r.passed || until != 0 ? passed : failed);
     digest = (digest ^ r.digest) * 0x100000001b3;

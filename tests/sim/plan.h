@@ -46,6 +46,7 @@ struct HostPlan {
   uint32_t ring;               // events of a channel
   uint32_t room;               // largest room of a turn; less is drawn each time
   uint16_t mtu;
+  uint32_t segment_burst = 1;  // above 1: hardware cuts segments (TSO)
   bool stalls;                 // turns come late, now and then by seconds
   uint64_t first_ns;           // where the clock starts: also near where 32-bit numbers wrap
   uint8_t user_timeout_s;      // 0: the default

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
 #include "base/limits.h"
 #include "stack/stack.h"
+#include "tests/sim/hardware.h"
 #include "wire/build.h"
 
 namespace millrace::sim {
@@ -27,20 +29,29 @@ struct Turn {
     out.release = Batch<PacketRef>{release_};
     out.events[0] = {ring.data(), ring_size - 1, 0, ring_size};
   }
-  // One of out.segments as a whole frame, text and all.
-  std::vector<uint8_t> frame(const wire::TxSegment& tx, const wire::Mac& own_mac) const {
+  // The frames on the wire that one of out.segments becomes.
+  template <typename Each>
+  void frames(const wire::TxSegment& tx, const wire::Mac& own_mac, Each&& each) const {
     std::span<const Slice> slices{slices_.data() + tx.first_slice, tx.slice_count};
     std::span<const wire::SackBlock> sacks{sacks_.data() + tx.first_sack, tx.sack_count};
-    std::vector<uint8_t> bytes(wire::max_header);
-    bytes.resize(wire::build_header(tx, slices, sacks, own_mac, {}, bytes.data()));
-    for (const Slice& s : slices) bytes.insert(bytes.end(), s.data(), s.data() + s.length);
-    return bytes;
+    bytes_.resize(wire::max_header + tx.text_len);
+    uint32_t n = wire::build_header(tx, slices, sacks, own_mac, {}, bytes_.data());
+    for (const Slice& s : slices) {
+      std::memcpy(bytes_.data() + n, s.data(), s.length);
+      n += s.length;
+    }
+    std::span<const uint8_t> whole{bytes_.data(), n};
+    if (tx.segment_size == 0)
+      each(whole);
+    else
+      cut(whole, tx.segment_size, each);
   }
 
   std::vector<Event> ring;
   stack::Output out;
 
  private:
+  mutable std::vector<uint8_t> bytes_;
   std::vector<wire::TxSegment> segments_;
   std::vector<Slice> slices_;
   std::vector<wire::SackBlock> sacks_;

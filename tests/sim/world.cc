@@ -96,8 +96,9 @@ void World::go_on() {
 
 }  // namespace
 
-Result run_world(uint64_t seed, uint64_t until, bool trace) {
+Result run_world(uint64_t seed, uint64_t until, bool trace, uint32_t segment_burst) {
   Plan plan = Plan::draw(seed);
+  for (HostPlan& h : plan.host) h.segment_burst = segment_burst;
   World w{plan};
   Result result;
   try {

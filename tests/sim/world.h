@@ -18,6 +18,7 @@ struct Result {
 };
 
 // Runs one seed; `until` bounds the number of turns (0: as many as it takes); `trace` prints what the hosts count.
-Result run_world(uint64_t seed, uint64_t until, bool trace);
+// With `segment_burst` above 1 hardware cuts what both send (TSO).
+Result run_world(uint64_t seed, uint64_t until, bool trace, uint32_t segment_burst = 1);
 
 }  // namespace millrace::sim
