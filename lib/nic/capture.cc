@@ -47,7 +47,7 @@ Capture::Lane::~Lane() { rte_ring_free(ring); }
 Capture::Capture(const std::string& file, uint16_t port, uint32_t cores)
     : file_(file),
       port_(port),
-      pool_("capture", {copies, cache_size(copies) / cores, SOCKET_ID_ANY, true, true}),
+      pool_("capture", {copies, room_for(0), cache_size(copies) / cores, SOCKET_ID_ANY, true, true}),
       lanes_(cores) {
   static std::atomic<unsigned> number{0};
   for (Lane& lane : lanes_) {
@@ -79,11 +79,7 @@ Capture::~Capture() {
 // The library takes its own two times when it opens a file or, in older versions, when it is first used: that is done
 // here, and right after it ours are taken. No time may lie before its own.
 void Capture::start_clock() {
-  if (rte_mbuf* sample = pool_.take(); sample != nullptr) {
-    sample->data_off = buffer_headroom;
-    sample->data_len = 0;
-    sample->pkt_len = 0;
-    rte_pktmbuf_append(sample, 60);
+  if (rte_mbuf* sample = pool_.take(60); sample != nullptr) {
     rte_mbuf* copied = rte_pcapng_copy(port_, 0, sample, pool_.get(), UINT32_MAX,
                                        rte_get_tsc_cycles() + rte_get_tsc_hz() / 1000, RTE_PCAPNG_DIRECTION_IN);
     rte_pktmbuf_free(copied);

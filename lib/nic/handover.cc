@@ -29,8 +29,7 @@ uint32_t Handover::drain(Crossing& ring) {
   uint32_t count = 0;
   for (uint32_t left = ring.available(); left != 0; left = ring.available()) {
     for (; left > 0; --left, ++count) {
-      PacketRef packet{reinterpret_cast<uint8_t*>(ring.front() & ~copy_bit)};
-      release({&packet, 1});
+      release(PacketRef{reinterpret_cast<uint8_t*>(ring.front() & ~copy_bit)});
       ring.consume(1);
     }
     ring.give_back();

@@ -15,7 +15,8 @@
 namespace millrace::nic {
 
 size_t packet_bytes(const Config& config, uint32_t extra) {
-  return size_t{config.cores} * (size_t{3} * config.packet_buffers + 2 * extra) * buffer_bytes;
+  return size_t{config.cores} * (size_t{3} * config.packet_buffers + 2 * extra) *
+         buffer_bytes(room_for(config.mtu));
 }
 
 std::shared_ptr<Link> Link::open(const Config& config) {
@@ -101,8 +102,7 @@ void Link::close() {
     for (rte_ring* ring : rings) {
       void* mbuf = nullptr;
       while (ring != nullptr && rte_ring_dequeue(ring, &mbuf) == 0) {
-        PacketRef packet{static_cast<uint8_t*>(mbuf)};
-        release({&packet, 1});
+        release(PacketRef{static_cast<uint8_t*>(mbuf)});
       }
       rte_ring_free(ring);
     }

@@ -19,7 +19,7 @@
 namespace millrace::nic {
 
 static_assert(buffer_headroom == RTE_PKTMBUF_HEADROOM);
-static_assert(sizeof(rte_mbuf) + buffer_headroom + buffer_room + sizeof(rte_mempool_objhdr) <= buffer_bytes);
+static_assert(sizeof(rte_mbuf) + buffer_headroom + sizeof(rte_mempool_objhdr) <= buffer_bytes(0));
 
 static constexpr size_t huge_page = size_t{2} << 20;
 
@@ -55,13 +55,14 @@ static rte_mempool* make_pool(const PoolShape& wanted, int& error) {
   // With virtual addresses for IO a buffer may cross a page. Without this flag one that would is moved to the
   // next: with small pages that is each, and a pool takes 4 KB a buffer.
   unsigned flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+  const uint32_t room = buffer_headroom + wanted.room;
   rte_mempool* pool =
-      rte_mempool_create_empty(name.c_str(), wanted.buffers, sizeof(rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
+      rte_mempool_create_empty(name.c_str(), wanted.buffers, static_cast<unsigned>(sizeof(rte_mbuf)) + room,
                                wanted.cache, sizeof(rte_pktmbuf_pool_private), wanted.numa_node, flags);
   error = rte_errno;
   if (pool == nullptr) return nullptr;
   rte_pktmbuf_pool_private shape{};
-  shape.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE;
+  shape.mbuf_data_room_size = static_cast<uint16_t>(room);
   rte_pktmbuf_pool_init(pool, &shape);
   // With ring_mp_mc whoever comes next waits, spinning, until one that has begun before it is through.
   int got = rte_mempool_set_ops_byname(pool, wanted.shares_cpu ? "ring_mt_rts" : "ring_mp_mc", nullptr);
@@ -75,11 +76,11 @@ static rte_mempool* make_pool(const PoolShape& wanted, int& error) {
   return pool;
 }
 
-PacketPool::PacketPool(const char* purpose, const PoolShape& shape) : purpose_(purpose), buffers_(shape.buffers) {
+PacketPool::PacketPool(const char* purpose, const PoolShape& shape) : purpose_(purpose), buffers_(shape.buffers), room_(shape.room) {
   int error = 0;
   pool_ = make_pool(shape, error);
   if (pool_ != nullptr) return;
-  std::string need = std::to_string((buffers_ * buffer_bytes >> 20) + 1);
+  std::string need = std::to_string((buffers_ * buffer_bytes(room_) >> 20) + 1);
   throw ConfigError("no memory for " + std::to_string(buffers_) + " packet buffers (" + purpose + ", " + need +
                     " MB: " + rte_strerror(error) +
                     "): ask for fewer with --packet-buffers, reserve more huge " +
@@ -90,6 +91,7 @@ PacketPool& PacketPool::operator=(PacketPool&& other) noexcept {
   std::swap(pool_, other.pool_);
   std::swap(purpose_, other.purpose_);
   std::swap(buffers_, other.buffers_);
+  std::swap(room_, other.room_);
   return *this;
 }
 
@@ -106,23 +108,30 @@ rte_mbuf* PacketPool::take() {
   return rte_mempool_get(pool_, &mbuf) == 0 ? static_cast<rte_mbuf*>(mbuf) : nullptr;
 }
 
-static Slice whole(rte_mbuf* mbuf) {
+rte_mbuf* PacketPool::take(uint32_t length) {
+  rte_mbuf* mbuf = length <= room_ ? take() : nullptr;
+  if (mbuf == nullptr) return nullptr;
   mbuf->data_off = buffer_headroom;
-  auto* handle = reinterpret_cast<uint8_t*>(mbuf);
-  auto offset = static_cast<uint16_t>(rte_pktmbuf_mtod(mbuf, uint8_t*) - handle);
-  return {PacketRef{handle}, Slice::own_buffer, offset, static_cast<uint16_t>(buffer_room)};
+  mbuf->data_len = static_cast<uint16_t>(length);
+  mbuf->pkt_len = length;
+  mbuf->ol_flags = 0;
+  return mbuf;
 }
 
 Slice take_slice(PacketPool& pool) {
   rte_mbuf* mbuf = pool.take();
-  return mbuf == nullptr ? Slice{} : whole(mbuf);
+  if (mbuf == nullptr) return {};
+  mbuf->data_off = buffer_headroom;
+  auto* handle = reinterpret_cast<uint8_t*>(mbuf);
+  auto offset = static_cast<uint16_t>(rte_pktmbuf_mtod(mbuf, uint8_t*) - handle);
+  return {PacketRef{handle}, Slice::own_buffer, offset, static_cast<uint16_t>(pool.room())};
 }
 
 bool take_slices(PacketPool& pool, std::span<Slice> out) {
   for (size_t i = 0; i < out.size(); ++i) {
     out[i] = take_slice(pool);
     if (out[i]) continue;
-    for (size_t k = 0; k < i; ++k) release({&out[k].packet, 1});
+    for (size_t k = 0; k < i; ++k) release(out[k].packet);
     return false;
   }
   return true;
@@ -144,7 +153,7 @@ void release(std::span<const PacketRef> packets) {
     if (i + ahead < packets.size()) rte_prefetch0(packets[i + ahead].handle);
     auto* mbuf = reinterpret_cast<rte_mbuf*>(packets[i].handle);
     if (!is_clean(mbuf)) [[unlikely]] {
-      rte_pktmbuf_free_seg(mbuf);
+      rte_pktmbuf_free(mbuf);
       continue;
     }
     debug_ensure(mbuf->next == nullptr);

@@ -19,11 +19,16 @@ struct rte_mempool;
 
 namespace millrace::nic {
 
-inline constexpr uint32_t buffer_room = 2048;     // bytes of a packet that one buffer holds
-inline constexpr uint32_t buffer_headroom = 128;  // before them
+inline constexpr uint32_t buffer_headroom = 128;  // before a packet's bytes
 
-// Memory that one buffer takes, its heads included.
-inline constexpr size_t buffer_bytes = 2432;
+// Bytes of a packet that one buffer holds, so that one frame is one buffer: Ethernet, a VLAN tag and a checksum lie around
+// the IP packet. In whole KB, for hardware that measures buffers so.
+constexpr uint32_t room_for(uint32_t mtu) {
+  uint32_t frame = mtu + 14 + 4 + 4;
+  return frame <= 2048 ? 2048 : (frame + 1023) / 1024 * 1024;
+}
+// Memory that it takes, its heads included.
+constexpr size_t buffer_bytes(uint32_t room) { return room + 384; }
 
 // Buffers that one lcore may have in its cache of one pool. A cache grows to one and a half times of it.
 constexpr uint32_t cache_size(uint32_t buffers) {
@@ -38,6 +43,7 @@ constexpr uint32_t shared_cache_size(uint32_t cores) {
 
 struct PoolShape {
   uint32_t buffers;
+  uint32_t room;         // bytes of each: room_for()
   uint32_t cache;        // buffers of one lcore
   int numa_node;
   bool own_memory;       // this process's anonymous memory, advised to be huge pages, instead of EAL's; not for devices
@@ -57,15 +63,19 @@ class PacketPool {
   rte_mempool* get() const { return pool_; }
   const char* purpose() const { return purpose_; }
   uint32_t buffers() const { return buffers_; }
+  uint32_t room() const { return room_; }
   // Buffers that are in nobody's hands and yet not in the pool or one of its caches.
   uint32_t missing() const;
   // One buffer, ready to be filled, or null.
   rte_mbuf* take();
+  // ... with `length` bytes, which are to be written, and no flags.
+  rte_mbuf* take(uint32_t length);
 
  private:
   rte_mempool* pool_ = nullptr;
   const char* purpose_ = "";
   uint32_t buffers_ = 0;
+  uint32_t room_ = 0;
 };
 
 // An empty buffer as a slice over all its room; an empty slice when none is free.
@@ -75,5 +85,6 @@ bool take_slices(PacketPool& pool, std::span<Slice> out);
 
 // Puts packets back to the pools they came from. Any thread.
 void release(std::span<const PacketRef> packets);
+inline void release(PacketRef packet) { release({&packet, 1}); }
 
 }  // namespace millrace::nic

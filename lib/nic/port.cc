@@ -47,25 +47,6 @@ uint32_t least_packet_buffers() {
   return 4096;
 }
 
-// The negotiation: what is wanted, masked by what is there.
-static void choose_offloads(Port& port, const rte_eth_dev_info& info, bool wanted, rte_eth_conf& conf) {
-  // One pool and one reference: so not where a core sends by another one's queue.
-  if (port.queues == port.cores.size())
-    conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-  // net_tap's are software, too, and write ffff where RFC 9293 has 0: ours are right and no slower.
-  if (!wanted || port.kernel_behind) return;
-  conf.rxmode.offloads =
-      info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
-  conf.txmode.offloads |=
-      info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
-  port.tx_offload.ip = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-  port.tx_offload.l4 = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-  if (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM)
-    port.believed_rx_flags |= RTE_MBUF_F_RX_IP_CKSUM_MASK;
-  if (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
-    port.believed_rx_flags |= RTE_MBUF_F_RX_L4_CKSUM_MASK;
-}
-
 // The NIC's address, but one of our own where the port has none (net_ring) or where the kernel's side has the
 // same (net_tap). It is made from the IP address, so that it is the same at the next start and neighbours
 // need not learn anew.
@@ -92,7 +73,12 @@ static void must(int result, const Port& port, const char* what) {
 
 static void configure(Port& port, const Config& config, const rte_eth_dev_info& info) {
   rte_eth_conf conf{};
-  choose_offloads(port, info, config.hardware_checksums, conf);
+  port.offloads = choose_offloads(config, info, {.kernel_behind = port.kernel_behind,
+                                                 .keeps_buffers = std::strcmp(info.driver_name, "net_ring") == 0,
+                                                 .queue_for_each_core = port.queues == port.cores.size()});
+  conf.rxmode.offloads = port.offloads.rx;
+  conf.txmode.offloads = port.offloads.tx;
+  conf.rxmode.mtu = config.mtu;
   ask_for_rss(port, config, info, conf);
   std::string queues = std::to_string(port.queues) + (port.queues == 1 ? " queue" : " queues") + " each way";
   must(rte_eth_dev_configure(port.id, port.queues, port.queues, &conf), port, queues.c_str());
@@ -149,13 +135,10 @@ static std::string describe_cpus(const Port& port) {
 
 static std::string describe(const Port& port, const Config& config, const rte_eth_dev_info& info,
                             bool link_up) {
-  auto where = [](bool hardware) { return hardware ? "hardware" : "software"; };
   std::string out = port.name + ": driver " + info.driver_name + ", MAC " + to_string(port.mac) + ", MTU " +
                     std::to_string(config.mtu) + (link_up ? "" : ", LINK DOWN") + "\n";
   out += "  queues: " + describe_steering(port) + "\n";
-  out += std::string("  checksums: rx IPv4 ") + where(port.believed_rx_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) +
-         ", rx TCP " + where(port.believed_rx_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) + ", tx IPv4 " +
-         where(port.tx_offload.ip) + ", tx TCP " + where(port.tx_offload.l4) + "\n";
+  out += describe(port.offloads, config);
   out += describe_cpus(port);
   const CorePort& core = port.cores[0];
   out += "  buffers: " + std::to_string(core.rx_pool.buffers()) + " rx, " +
@@ -180,7 +163,7 @@ void make_pools(Port& port, const Config& config, const PoolNeeds& needs) {
     auto shape = [&](uint32_t buffers) {
       uint32_t cache = cache_size(buffers);
       if (needs.extra != 0) cache = std::min(cache, shared_cache_size(needs.lcores));
-      return PoolShape{buffers, cache, node, needs.own_memory, port.shares_cpu};
+      return PoolShape{buffers, room_for(config.mtu), cache, node, needs.own_memory, port.shares_cpu};
     };
     core.rx_pool = PacketPool("rx", shape(needs.rx_buffers + needs.extra));
     core.tx_pool = PacketPool("tx", shape(config.packet_buffers + needs.extra));
@@ -188,13 +171,28 @@ void make_pools(Port& port, const Config& config, const PoolNeeds& needs) {
   }
 }
 
+// As ethdev itself will judge: by the IP packet, and by the frame.
+static uint32_t largest_mtu_of(const rte_eth_dev_info& info) {
+  bool known = info.max_mtu != UINT16_MAX && info.max_rx_pktlen > info.max_mtu;
+  uint32_t around = known ? info.max_rx_pktlen - info.max_mtu : RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+  uint32_t by_frame = info.max_rx_pktlen > around ? info.max_rx_pktlen - around : UINT16_MAX;
+  return std::min<uint32_t>(info.max_mtu, by_frame);
+}
+
 void start_port(Port& port, const Config& config, bool own_mac) {
   QuietLog quiet;
   rte_eth_dev_info info{};
   must(rte_eth_dev_info_get(port.id, &info), port, "a description");
   port.is_open = true;
+  if (uint32_t most_mtu = largest_mtu_of(info); config.mtu > most_mtu)
+    throw ConfigError("an MTU of " + std::to_string(config.mtu) + " is asked for, and " + port.name + " (" +
+                          info.driver_name + ") takes " + std::to_string(most_mtu) + " at most: give --mtu " +
+                          std::to_string(most_mtu),
+                      "port.mtu");
   uint32_t most = std::min<uint32_t>(info.max_rx_queues, info.max_tx_queues);
   port.queues = static_cast<uint16_t>(std::min({queues_wanted(config), most, most_queues(info.driver_name)}));
+  port.vlan = config.vlan;
+  port.copy_limit = config.copy_limit;
   choose_mac(port, config, own_mac);
   configure(port, config, info);
   agree_on_owners(port, info);

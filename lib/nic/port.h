@@ -13,7 +13,7 @@
 #include "nic/capture.h"
 #include "nic/handover.h"
 #include "nic/mempool.h"
-#include "wire/build.h"
+#include "nic/offloads.h"
 #include "wire/mac.h"
 #include "wire/steering.h"
 
@@ -21,7 +21,7 @@ struct rte_ring;
 
 namespace millrace::nic {
 
-inline constexpr uint16_t largest_mtu = 1500;
+inline constexpr uint16_t largest_mtu = 9000;
 inline constexpr uint32_t ring_pair_size = 1024;  // frames on the way in each direction, by each queue
 inline constexpr uint32_t most_ring_queues = 16;  // of net_ring
 
@@ -43,8 +43,9 @@ struct Port {
   bool is_virtual = true;
   bool kernel_behind = false;  // each poll is a system call and a kernel needs the CPU: idling may sleep
   wire::Mac mac;               // Millrace's own
-  wire::ChecksumOffload tx_offload;
-  uint64_t believed_rx_flags = 0;  // checksum flags of an mbuf that count: those asked of the hardware
+  uint16_t vlan = 0;           // 0: frames have no tag
+  uint32_t copy_limit = 0;     // bytes of text that are copied, where longer ones need not be
+  Offloads offloads;
   std::vector<CorePort> cores;     // one at least
   bool shares_cpu = false;         // more lcores than CPUs: they take turns
   uint16_t queues = 1;             // for rx, and as many for tx; not more than cores

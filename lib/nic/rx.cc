@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "wire/vlan.h"
+
 namespace millrace::nic {
 
 using wire::Verdict;
@@ -33,12 +35,11 @@ static_assert(RTE_MBUF_F_RX_L4_CKSUM_NONE == (RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_
 
 // The path of chains and external buffers. Null: dropped.
 rte_mbuf* Rx::linearise(rte_mbuf* mbuf) {
-  rte_mbuf* copy = mbuf->pkt_len <= buffer_room ? port_->cores[core_].rx_pool.take() : nullptr;
+  constexpr uint64_t kept = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_VLAN_STRIPPED;
+  rte_mbuf* copy = port_->cores[core_].rx_pool.take(mbuf->pkt_len);
   if (copy != nullptr) {
-    copy->data_off = buffer_headroom;
-    copy->data_len = static_cast<uint16_t>(mbuf->pkt_len);
-    copy->pkt_len = mbuf->pkt_len;
-    copy->ol_flags = mbuf->ol_flags & (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+    copy->ol_flags = mbuf->ol_flags & kept;
+    copy->vlan_tci = mbuf->vlan_tci;
     auto* to = rte_pktmbuf_mtod(copy, uint8_t*);
     const void* from = rte_pktmbuf_read(mbuf, 0, mbuf->pkt_len, to);
     if (from != to) std::copy_n(static_cast<const uint8_t*>(from), mbuf->pkt_len, to);
@@ -48,6 +49,17 @@ rte_mbuf* Rx::linearise(rte_mbuf* mbuf) {
   }
   rte_pktmbuf_free(mbuf);
   return copy;
+}
+
+// Is it of our VLAN? Without its tag then.
+bool Rx::untag(rte_mbuf* mbuf) {
+  if (!port_->offloads.strip_vlan || (mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) == 0) {
+    if (!wire::take_vlan_tag(rte_pktmbuf_mtod(mbuf, uint8_t*), mbuf->data_len, mbuf->vlan_tci)) return false;
+    mbuf->data_off += wire::vlan_tag;
+    mbuf->data_len -= wire::vlan_tag;
+    mbuf->pkt_len -= wire::vlan_tag;
+  }
+  return (mbuf->vlan_tci & wire::vlan_id_mask) == port_->vlan;
 }
 
 void Rx::init(Port& port, uint32_t core) {
@@ -64,7 +76,7 @@ std::span<const wire::Frame> Rx::poll(uint32_t limit) {
     for (uint16_t i = 0; i < got; ++i) rte_prefetch0(mbufs[i]);
     if (port_->capture != nullptr) [[unlikely]]
       port_->capture->copy(core_, mbufs, got, Capture::Direction::in);
-    return {frames_, convert(mbufs, 0, got)};
+    return {frames_, convert(mbufs, 0, got, port_->vlan != 0)};
   }
   crossed_ = {};
   bool polls = port_->has_queue(core_) && may_poll();
@@ -76,13 +88,13 @@ std::span<const wire::Frame> Rx::poll(uint32_t limit) {
   for (uint32_t i = taken; i < got; ++i) rte_prefetch0(mbufs[i]);
   if (port_->capture != nullptr) [[unlikely]]
     port_->capture->copy(core_, mbufs + taken, got - taken, Capture::Direction::in);
-  convert(mbufs, 0, taken);  // all of them: they are in one piece
+  convert(mbufs, 0, taken, false);  // all of them: they are in one piece
   for (; copies_ != 0; copies_ &= copies_ - 1) frames_[std::countr_zero(copies_)].copy = true;
-  return {frames_, steer(taken, convert(mbufs, taken, got))};
+  return {frames_, steer(taken, convert(mbufs, taken, got, port_->vlan != 0))};
 }
 
-// Mbufs [begin, end) -> frames from `begin` on. Returns the end of those.
-uint32_t Rx::convert(rte_mbuf* const* mbufs, uint32_t begin, uint32_t end) {
+// Mbufs [begin, end) -> frames from `begin` on. Returns the end of those. `tagged`: with a VLAN's tag, if they are ours.
+uint32_t Rx::convert(rte_mbuf* const* mbufs, uint32_t begin, uint32_t end, bool tagged) {
   uint32_t count = begin;
   for (uint32_t i = begin; i < end; ++i) {
     rte_mbuf* mbuf = mbufs[i];
@@ -90,10 +102,15 @@ uint32_t Rx::convert(rte_mbuf* const* mbufs, uint32_t begin, uint32_t end) {
       mbuf = linearise(mbuf);
       if (mbuf == nullptr) continue;
     }
+    if (tagged && !untag(mbuf)) [[unlikely]] {
+      ++of_other_vlans_;
+      rte_pktmbuf_free(mbuf);
+      continue;
+    }
     auto* data = rte_pktmbuf_mtod(mbuf, const uint8_t*);
     rte_prefetch0(data);
     // What was not asked of the hardware is not believed: a ring passes on whatever the sender left there.
-    uint64_t flags = mbuf->ol_flags & port_->believed_rx_flags;
+    uint64_t flags = mbuf->ol_flags & port_->offloads.believed_rx_flags;
     frames_[count++] = {PacketRef{reinterpret_cast<uint8_t*>(mbuf)}, data, mbuf->data_len,
                         verdict(flags, RTE_MBUF_F_RX_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_BAD),
                         verdict(flags, RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_MBUF_F_RX_L4_CKSUM_BAD)};

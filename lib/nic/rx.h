@@ -23,6 +23,8 @@ class Rx {
   // not be.
   uint64_t linearised() const { return linearised_; }
   uint64_t dropped() const { return dropped_; }
+  // Frames dropped because they have another tag than ours, or none.
+  uint64_t of_other_vlans() const { return of_other_vlans_; }
 
   // What has crossed in the last poll().
   struct Crossed {
@@ -37,7 +39,8 @@ class Rx {
   using Cores = uint64_t[wire::Steering::max_cores / 64];  // a bit for each
 
   rte_mbuf* linearise(rte_mbuf* mbuf);
-  uint32_t convert(rte_mbuf* const* mbufs, uint32_t begin, uint32_t end);
+  bool untag(rte_mbuf* mbuf);
+  uint32_t convert(rte_mbuf* const* mbufs, uint32_t begin, uint32_t end, bool tagged);
   uint32_t take(rte_mbuf** mbufs, uint32_t limit);
   bool may_poll();
   uint32_t steer(uint32_t begin, uint32_t end);
@@ -51,6 +54,7 @@ class Rx {
   uint32_t core_ = 0;
   uint64_t linearised_ = 0;
   uint64_t dropped_ = 0;
+  uint64_t of_other_vlans_ = 0;
   wire::Frame frames_[limits::rx_burst];
 
   // Several cores.

@@ -124,8 +124,7 @@ uint32_t Rx::steer(uint32_t begin, uint32_t end) {
 uint32_t Rx::hand_over(uint32_t to, Handover::Handed frame, Cores& touched) {
   Crossing& ring = handover_->frames(core_, to);
   if (ring.room() == 0) [[unlikely]] {
-    PacketRef packet{reinterpret_cast<uint8_t*>(frame & ~Handover::copy_bit)};
-    release({&packet, 1});
+    release(PacketRef{reinterpret_cast<uint8_t*>(frame & ~Handover::copy_bit)});
     ++crossed_.dropped;
     return 0;
   }
@@ -139,16 +138,11 @@ uint32_t Rx::hand_over(uint32_t to, Handover::Handed frame, Cores& touched) {
 void Rx::copy_to_others(const wire::Frame& frame, Cores& touched) {
   for (uint32_t to = 0; to < handover_->cores(); ++to) {
     if (to == core_) continue;
-    rte_mbuf* copy = port_->cores[core_].rx_pool.take();
-    if (copy == nullptr || frame.length > buffer_room) {
-      if (copy != nullptr) rte_pktmbuf_free(copy);
+    rte_mbuf* copy = port_->cores[core_].rx_pool.take(frame.length);
+    if (copy == nullptr) {
       ++crossed_.dropped;
       continue;
     }
-    copy->data_off = buffer_headroom;
-    copy->data_len = static_cast<uint16_t>(frame.length);
-    copy->pkt_len = frame.length;
-    copy->ol_flags = 0;
     rte_memcpy(rte_pktmbuf_mtod(copy, uint8_t*), frame.data, frame.length);
     hand_over(to, reinterpret_cast<Handover::Handed>(copy) | Handover::copy_bit, touched);
   }

@@ -8,6 +8,9 @@
 // DPDK does not tell beforehand how much a driver will take. So there is a stock of empty buffers and a
 // bounded backlog of frames, and room() is what surely fits both: nothing that the core emits is ever dropped
 // for shortage.
+//
+// Text is copied behind its header: 80 cycles for one MTU that is warm, against 70 to attach and free. Slices beyond
+// Config::copy_limit (jumbo frames) are attached instead, where the device reads them from where they lie.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +40,7 @@ class Tx {
   // What is left for the ready list after the answers.
   uint32_t room() const { return sure() > limits::answer_reserve ? sure() - limits::answer_reserve : 0; }
 
-  // Builds and hands over. At most sure() segments.
+  // Builds and hands over. At most sure() segments, as they will be on the wire.
   void send(std::span<const wire::TxSegment> segments, std::span<const Slice> slices,
             std::span<const wire::SackBlock> sacks);
   // Offers the backlog to the driver. True when nothing is left of it.
@@ -49,8 +52,12 @@ class Tx {
 
  private:
   uint32_t backlog_room() const { return tx_backlog - (tail_ - head_); }
-  void build(rte_mbuf* mbuf, const wire::TxSegment& tx, std::span<const Slice> slices,
-             std::span<const wire::SackBlock> sacks);
+  rte_mbuf* take_empty();
+  rte_mbuf* build(const wire::TxSegment& tx, std::span<const Slice> slices, std::span<const wire::SackBlock> sacks,
+                  uint32_t owed);
+  static void ask_hardware(rte_mbuf* mbuf, const wire::TxSegment& tx, wire::ChecksumOffload checksums, uint32_t header,
+                           uint32_t tag);
+  void put_text(rte_mbuf* head, uint32_t header, std::span<const Slice> slices, uint32_t spare);
   uint32_t check(uint32_t begin, uint32_t end);
   uint16_t offer(rte_mbuf** mbufs, uint16_t count);
   void forward();

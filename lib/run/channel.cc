@@ -236,16 +236,16 @@ void Channel::send(ConnectionId connection, Slice slice, bool more) {
 
 bool Channel::send(ConnectionId connection, std::span<const uint8_t> text) {
   constexpr size_t few = 32;
-  size_t count = (text.size() + nic::buffer_room - 1) / nic::buffer_room;
+  ChannelHost& host = host_of(host_);
+  size_t room = host.worker.app_pool().room();
+  size_t count = (text.size() + room - 1) / room;
   Slice few_slices[few];
   std::vector<Slice> many_slices(count > few ? count : 0);
   std::span<Slice> slices = count > few ? std::span<Slice>(many_slices) : std::span<Slice>(few_slices, count);
-  ChannelHost& host = host_of(host_);
   if (!host.is_inline) nic::register_thread();
   if (!nic::take_slices(host.worker.app_pool(), slices)) return false;
   for (size_t i = 0; i < count; ++i) {
-    auto part = text.subspan(i * nic::buffer_room,
-                             std::min<size_t>(text.size() - i * nic::buffer_room, nic::buffer_room));
+    auto part = text.subspan(i * room, std::min(text.size() - i * room, room));
     std::memcpy(slices[i].mutable_data(), part.data(), part.size());
     slices[i].length = static_cast<uint16_t>(part.size());
   }

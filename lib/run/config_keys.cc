@@ -9,6 +9,21 @@ namespace millrace {
 
 static constexpr const char* is_address = "an IPv4 address, such as \"10.9.0.1\"";
 
+// Who does it: the NIC where it can, or all here.
+static void add_place(Settings& settings, bool& by_hardware, const char* name, const char* flag, const char* help) {
+  auto put = [&by_hardware](const std::string& text) {
+    by_hardware = text == "hardware";
+    return text == "hardware" || text == "software";
+  };
+  settings.key({.name = name,
+                .flag = flag,
+                .help = help,
+                .expected = "\"hardware\" or \"software\"",
+                .flag_value = "software",
+                .put = put,
+                .show = [&by_hardware] { return run::quoted(by_hardware ? "hardware" : "software"); }});
+}
+
 static void add_port(Settings& settings, Config& config) {
   settings.section("port", "the device and its addresses");
   settings.text("device", "--device", config.device,
@@ -77,18 +92,16 @@ static void add_link(Settings& settings, Config& config) {
                 .put = put_neighbor,
                 .show = show_neighbors,
                 .clear = [&] { config.neighbors.clear(); }});
-  settings.number("mtu", "--mtu", config.mtu, 576, 1500, "the longest IP packet, in bytes");
-  auto put_checksums = [&](const std::string& text) {
-    config.hardware_checksums = text == "hardware";
-    return text == "hardware" || text == "software";
-  };
-  settings.key({.name = "checksums",
-                .flag = "--software-checksums",
-                .help = "where checksums are computed: by the NIC if it can, or all here",
-                .expected = "\"hardware\" or \"software\"",
-                .flag_value = "software",
-                .put = put_checksums,
-                .show = [&] { return run::quoted(config.hardware_checksums ? "hardware" : "software"); }});
+  settings.number("mtu", "--mtu", config.mtu, 576, 9000, "the longest IP packet, in bytes");
+  settings.number("vlan", "--vlan", config.vlan, 0, 4094, "the VLAN of all its frames; 0: they have no tag");
+  add_place(settings, config.hardware_checksums, "checksums", "--software-checksums",
+            "where checksums are computed: by the NIC if it can, or all here");
+  add_place(settings, config.hardware_segmentation, "segmentation", "--software-segmentation",
+            "where long segments are cut: by the NIC (TSO) if it can, or here");
+  add_place(settings, config.hardware_vlan, "vlan_tags", "--software-vlan",
+            "where VLAN tags are inserted and stripped: by the NIC if it can, or here");
+  settings.number("copy_limit", "--copy-limit", config.copy_limit, 0, 65535,
+                  "bytes of text that are copied into a frame; longer ones are sent in place, if the device can");
   settings.text("pcap", "--pcap", config.pcap, "write all its frames to a file (pcapng); empty: no", "a file's name");
 }
 
@@ -154,17 +167,8 @@ void Settings::add(Config& config) {
          "the CPU that runs the first; the others take the next that this process may use");
   number("queues", "--queues", config.queues, 0, 256,
          "of the device each way; 0: one for each core, as far as it has them");
-  auto put_steering = [&config](const std::string& text) {
-    config.hardware_steering = text == "hardware";
-    return text == "hardware" || text == "software";
-  };
-  key({.name = "steering",
-       .flag = "--software-steering",
-       .help = "who brings frames to their cores: the NIC's RSS if it has one, or all here",
-       .expected = "\"hardware\" or \"software\"",
-       .flag_value = "software",
-       .put = put_steering,
-       .show = [&config] { return run::quoted(config.hardware_steering ? "hardware" : "software"); }});
+  add_place(*this, config.hardware_steering, "steering", "--software-steering",
+            "who brings frames to their cores: the NIC's RSS if it has one, or all here");
   number("seed", "--seed", config.seed, 0, INT64_MAX,
          "makes ports and sequence numbers repeatable; 0: random");
   section("pools", "places of each core, all taken at the start");
@@ -173,7 +177,7 @@ void Settings::add(Config& config) {
   number("time_wait", "--time-wait-records", config.max_time_wait, 1, 1 << 28,
          "connections in TIME-WAIT, 64 bytes each; beyond, the oldest ends early");
   number("packet_buffers", "--packet-buffers", config.packet_buffers, 4096, 1 << 26,
-         "buffers for each of receiving and sending, 2.4 KB each");
+         "buffers for each of receiving and sending, 2.4 KB each (longer with --mtu above 1500)");
   number("ring_size", "", config.ring_size, 2, 1 << 20, "events, and requests, of a channel; a power of two");
   number("destinations", "", config.port_pools, 0, 65535,
          "destinations of connects at a time, 128 KB each; 0: 64, or 4 for each address");

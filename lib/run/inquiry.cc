@@ -62,6 +62,7 @@ bool Inquiry::step(const Source& source) {
       answer_.gauges = stack::gauges(source.stack);
       answer_.frames_linearised = source.rx.linearised();
       answer_.frames_not_linearised = source.rx.dropped();
+      answer_.frames_of_other_vlans = source.rx.of_other_vlans();
       answer_.frames_refused = source.tx.refused();
       answer_.done = true;
   }

@@ -42,7 +42,7 @@ struct Answer {
   NeighborDiagnostics neighbors[most_rows];
   // state
   stack::Gauges gauges{};
-  uint64_t frames_linearised = 0, frames_not_linearised = 0, frames_refused = 0;
+  uint64_t frames_linearised = 0, frames_not_linearised = 0, frames_of_other_vlans = 0, frames_refused = 0;
 };
 
 class Inquiry {

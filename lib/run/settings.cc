@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/siphash.h"
 #include "millrace/tcp_option_table.h"
@@ -69,7 +70,7 @@ static uint32_t half_open_of(const Config& config) {
 void check(const Config& config) {
   check_addresses(config);
   check_neighbors(config);
-  demand(config.mtu >= 576 && config.mtu <= nic::largest_mtu, "mtu is 576 to 1500", "port.mtu");
+  demand(config.mtu >= 576 && config.mtu <= nic::largest_mtu, "mtu is 576 to 9000", "port.mtu");
   demand(!config.mac.is_group(), to_string(config.mac) + " is an address of a group", "port.mac");
   demand(!config.device.empty(), "no device: give --device net_tap0,iface=millrace0 or a PCI address",
          "port.device");
@@ -125,6 +126,7 @@ stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t
   core.gateway = config.gateway;
   core.mac = port.mac;
   core.mtu = config.mtu;
+  core.segment_burst = port.offloads.segment_burst;
   core.neighbors = config.neighbors;
   core.first_port = config.first_port;
   core.last_port = config.last_port;
@@ -150,8 +152,14 @@ std::string kernel_end_of_tap(const Config& config) {
   Ipv4Address neighbor = config.gateway;
   if (neighbor.is_unspecified()) neighbor = {(config.address.value & local.mask()) + 1};
   if (local.contains(neighbor)) neighbor = {config.address.value + config.address_count};
-  return "sudo ip address add " + to_string(neighbor) + "/" + std::to_string(config.prefix_length) + " dev " +
-         tap_interface(config);
+  std::string interface = tap_interface(config), tagged;
+  if (config.vlan != 0) {
+    std::string tap = std::exchange(interface, interface + "." + std::to_string(config.vlan));
+    tagged = "sudo ip link add link " + tap + " name " + interface + " type vlan id " + std::to_string(config.vlan) +
+             "; sudo ip link set " + interface + " up; ";
+  }
+  return tagged + "sudo ip address add " + to_string(neighbor) + "/" + std::to_string(config.prefix_length) + " dev " +
+         interface;
 }
 
 std::string banner(const Config& config, const nic::Port& port) {

@@ -185,6 +185,7 @@ void tell_stats(const std::string& text, nic::TelemetryAnswer& answer) {
     answer.number("buffers_unread_now", now.gauges.unread);
     answer.number("frames_linearised", now.frames_linearised);
     answer.number("drop_frame_too_long", now.frames_not_linearised);
+    answer.number("drop_other_vlan", now.frames_of_other_vlans);
     answer.number("drop_refused_by_driver", now.frames_refused);
   });
 }
@@ -210,7 +211,9 @@ void tell_ports(const std::string&, nic::TelemetryAnswer& answer) {
                {"address", with_prefix(*shown.config)},
                {"addresses", uint64_t{shown.config->address_count}},
                {"gateway", shown.config->gateway.is_unspecified() ? "" : to_string(shown.config->gateway)},
-               {"tx_checksums", std::string(port.tx_offload.l4 ? "hardware" : "software")},
+               {"tx_checksums", std::string(port.offloads.checksums.l4 ? "hardware" : "software")},
+               {"segmentation", std::string(port.offloads.cuts() ? "hardware" : "software")},
+               {"vlan", uint64_t{port.vlan}},
                {"rx_packets", now.rx_packets},
                {"rx_bytes", now.rx_bytes},
                {"rx_missed", now.rx_missed},

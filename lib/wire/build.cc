@@ -68,7 +68,8 @@ uint32_t build_tcp(const TxSegment& tx, std::span<const Slice> slices, std::span
 
   // 32-bit numbers in a 64-bit sum: no carry can be lost.
   uint64_t sum = uint64_t{tx.local.value} + tx.remote.value + proto_tcp + length;
-  uint16_t checksum = fold(sum);  // what the hardware wants to start from
+  // What the hardware wants to start from: it adds the length of each piece itself if it cuts.
+  uint16_t checksum = fold(tx.segment_size == 0 ? sum : sum - length);
   if (!offload.l4) {              // RFC9293-MUST-2: always computed, here or there
     sum += uint64_t{ports} + tx.seq.value + tx.ack.value + control + tx.urgent + option_sum;
     checksum = static_cast<uint16_t>(~fold(sum + fold_to_host(sum_slices(slices))));

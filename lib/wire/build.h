@@ -23,7 +23,8 @@ struct ChecksumOffload {
 
 // Writes Ethernet, IP and TCP headers (or the whole of an ARP packet, or an ICMP header with `slices` as the rest
 // of the message) to `out`, which has max_header bytes. Returns their length. The text itself is not copied, only
-// summed, from its source.
+// summed, from its source. What hardware is to cut (TxSegment::segment_size) has one header for all, and its l4 checksum is
+// the hardware's in any case that leaves the machine.
 uint32_t build_header(const TxSegment& tx, std::span<const Slice> slices, std::span<const SackBlock> sacks,
                       const Mac& own_mac, ChecksumOffload offload, uint8_t* out);
 

@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[load]\nclose = \"yes\"\n", "2: load.close: 'yes' is not true or false"},
         Wrong{"[load]\nheaders = \"A: b\"\n", "2: load.headers: 'A: b' is not an array"},
         Wrong{"[tcp]\n\ntime_wait = \"1ns\"\n", "3: tcp.time_wait: '1ns' is not a time from"},
-        Wrong{"[[port]]\nmtu = 9000\n", "2: port.mtu: 9000 is not a number from 576 to 1500"},
+        Wrong{"[[port]]\nmtu = 9001\n", "2: port.mtu: 9001 is not a number from 576 to 9000"},
         Wrong{"[port]\nmtu = 1500\n", "1: port: expected a table in an array: [[port]]"},
         Wrong{"[core]\nlcore = 1.5\n", "2: core.lcore: 1.5 is not a number"},
         Wrong{"[pools]\nring_size = 1000\n", "2: pools.ring_size"},

@@ -210,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(arguments, WrongUse,
                                          "client --workload http --url http://example.org/", "server --port 0",
                                          "server --port 80 --port 79-81", "server --workload rps",
                                          "server --protocol gopher", "server --config /no/such/file",
-                                         "client --mtu 9000 --to 10.9.0.1:80"));
+                                         "client --mtu 9001 --to 10.9.0.1:80"));
 
 TEST(LoadOf, help_is_no_error) {
   Outcome outcome = run("pair --help", "2>/dev/null");

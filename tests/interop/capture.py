@@ -16,6 +16,7 @@ import time
 from system import demand, die_with_parent
 
 ETH_P_ALL, SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 3, 263, 23, 33
+PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 8, 1 << 4  # of receive_tagged()
 CAPTURED = 20000  # frames of a case, unless it says less
 LONGEST = 65536
 
@@ -78,6 +79,23 @@ def receive_frame(sock):
             if error.errno != errno.ENETDOWN:  # said once when the tap goes; what was seen before is still there
                 raise
     return None
+
+
+def tell_tags(sock):
+    """For receive_tagged(): the kernel takes a VLAN's tag off a frame, and says so beside it."""
+    sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+
+
+def receive_tagged(sock):
+    """As receive_frame(), the tag put back."""
+    try:
+        frame, beside, _, address = sock.recvmsg(LONGEST, socket.CMSG_SPACE(20))
+    except BlockingIOError:
+        return None
+    for level, kind, data in beside:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA) and struct.unpack("=I", data[:4])[0] & TP_STATUS_VLAN_VALID:
+            frame = frame[:12] + b"\x81\x00" + struct.pack("!H", struct.unpack("=H", data[16:18])[0]) + frame[12:]
+    return frame, address
 
 
 def write_frames(sock, path, keep, most, stop):

@@ -27,6 +27,8 @@ class Faults:
 class Forwarder:
     """What the process between the two interfaces does, until it is told to stop; then it says what it did."""
 
+    receive = staticmethod(receive_frame)
+
     def __init__(self, faults, delay, interfaces):
         self.faults, self.delay = faults, delay
         self.random = random.Random(1)
@@ -75,7 +77,7 @@ class Forwarder:
                 return self.count
             for sock in readable:
                 for _ in range(64):
-                    got = receive_frame(sock)
+                    got = self.receive(sock)
                     if got is None:
                         break
                     self.take(got[0], self.other[sock])
@@ -87,8 +89,9 @@ class Forwarder:
 class Middlebox:
     """The case goes to a second namespace, whose only neighbour is Millrace, through this. Call it in the echo's."""
 
-    def __init__(self, faults, delay=0):
+    def __init__(self, faults, delay=0, forwarder=Forwarder):
         self.faults, self.delay = faults, delay  # seconds each way, for each frame
+        self.forwarder = forwarder
 
     def __enter__(self):
         between = this_network()
@@ -101,7 +104,7 @@ class Middlebox:
         sh("ip", "link", "set", "veth1", "netns", f"/proc/{os.getpid()}/fd/{between}")
         go_to_network(between)
         sh("ip", "link", "set", "veth1", "up")
-        self.forwarding = Beside(Forwarder(self.faults, self.delay, (TAP, "veth1")).run)
+        self.forwarding = Beside(self.forwarder(self.faults, self.delay, (TAP, "veth1")).run)
         go_to_network(client)
         sh("ip", "address", "add", f"{KERNEL}/24", "dev", "veth0")
         sh("ip", "link", "set", "veth0", "up")

@@ -31,6 +31,7 @@ import cases_icmp  # noqa: F401
 import cases_link  # noqa: F401
 import cases_load  # noqa: F401
 import cases_network  # noqa: F401
+import cases_offloads  # noqa: F401
 import cases_peer  # noqa: F401
 import cases_settings  # noqa: F401
 import cases_stat  # noqa: F401

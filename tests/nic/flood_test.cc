@@ -83,7 +83,7 @@ class Flood {
 
  private:
   const uint16_t port_;
-  nic::PacketPool pool_{"flood", {4096, nic::cache_size(4096), SOCKET_ID_ANY, nic::small_pages(), false}};
+  nic::PacketPool pool_{"flood", {4096, nic::room_for(1500), nic::cache_size(4096), SOCKET_ID_ANY, nic::small_pages(), false}};
   Random random_{1};
   uint64_t sent_ = 0;
 };

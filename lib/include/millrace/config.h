@@ -36,7 +36,8 @@ struct Config {
   uint32_t address_count = 1;          // consecutive ones, from `address`: 1 to 65536, within the prefix
   Ipv4Address gateway;                 // in our network; unspecified: none, and other networks are unreachable
   MacAddress mac;                      // unspecified: the device's, or one made from `address`
-  uint16_t mtu = 1500;                 // bytes of an IP packet: 576 to 1500
+  uint16_t mtu = 1500;                 // bytes of an IP packet: 576 to 9000. Above 1500 packet buffers are as long
+  uint16_t vlan = 0;                   // of all its frames: 1 to 4094; 0: they have no tag
   std::vector<StaticNeighbor> neighbors;  // 128 at most
   uint16_t port = 7;                   // for programs: where to listen or connect; the endpoint does not look at it
   Mode mode = Mode::inlined;           // for Endpoint::run()
@@ -59,6 +60,11 @@ struct Config {
   TcpOptions tcp;                      // timers, windows, options: millrace/tcp_options.h
   std::string pcap;                    // a file to write all frames to (pcapng); empty: none
   bool hardware_checksums = true;      // use the NIC's where it has them; off: all are computed here
+  bool hardware_segmentation = true;   // let the NIC cut long segments (TSO) where it can; needs its checksums
+  bool hardware_vlan = true;           // let the NIC insert and strip tags where it can
+  // Bytes of a slice of text that are copied into the frame; longer ones are sent from where they lie, if the device reads
+  // them there. Without such no longer buffers than these are made, and frames are freed faster
+  uint32_t copy_limit = 2048;
   uint64_t seed = 0;                   // 0: from the system's random source
   std::string share;                   // the name under which other DPDK processes can attach (dpdk-dumpcap); empty: none
   std::vector<std::string> eal;        // EAL options of the user's own, instead of those that are chosen for the device

@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[tcp]\ntime_wait = \"soon\"\n", "2: tcp.time_wait: 'soon' is not", "a time from"},
         Wrong{"[tcp]\ntime_wait = \"1ns\"\n", "2: tcp.time_wait:", "\"1ms\""},
         Wrong{"[tcp]\ndelayed_ack = \"500ms\"\n", "2: tcp.delayed_ack:", "\"499ms\""},
-        Wrong{"[[port]]\nmtu = 9000\n", "2: port.mtu: 9000 is not", "from 576 to 1500"},
+        Wrong{"[[port]]\nmtu = 9001\n", "2: port.mtu: 9001 is not", "from 576 to 9000"},
         Wrong{"[[port]]\nmtu = \"1500\"\n", "2: port.mtu: '1500' is not", "a number"},
         Wrong{"[[port]]\naddress = \"10.9.0.2\"\n", "2: port.address: '10.9.0.2' is not", "A.B.C.D/LEN"},
         Wrong{"[[port]]\ngateway = \"10.9.0.256\"\n", "2: port.gateway:", "an IPv4 address"},
