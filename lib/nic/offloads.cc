@@ -37,6 +37,8 @@ static void choose_vlan(Offloads& out, const rte_eth_dev_info& info) {
   out.insert_vlan = out.tx & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 }
 
+uint32_t copy_limit_of(const Config& config) { return std::max<uint32_t>(config.copy_limit, config.mtu / 2); }
+
 Offloads choose_offloads(const Config& config, const rte_eth_dev_info& info, const DeviceTraits& traits) {
   Offloads out;
   if (config.hardware_checksums && !traits.kernel_behind) {
@@ -45,7 +47,7 @@ Offloads choose_offloads(const Config& config, const rte_eth_dev_info& info, con
   }
   if (config.vlan != 0 && config.hardware_vlan && !traits.kernel_behind) choose_vlan(out, info);
   // A buffer that is never longer than the limit is never sent in place.
-  if (!traits.keeps_buffers && config.copy_limit < room_for(config.mtu))
+  if (!traits.keeps_buffers && copy_limit_of(config) < room_for(config.mtu))
     out.attach = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
   if (out.attach) out.tx |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
   if (traits.queue_for_each_core && (out.tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) == 0) {
@@ -63,7 +65,7 @@ std::string describe(const Offloads& o, const Config& config) {
                     where(o.checksums.ip) + ", tx TCP " + where(o.checksums.l4) + ", ICMP software\n";
   out += "  sending: ";
   out += o.cuts() ? "TSO, up to " + std::to_string(o.segment_burst) + " segments at a time" : "no TSO";
-  out += o.attach ? ", text over " + std::to_string(config.copy_limit) + " bytes in place" : ", text copied";
+  out += o.attach ? ", text over " + std::to_string(copy_limit_of(config)) + " bytes in place" : ", text copied";
   out += o.fast_free ? ", fast free\n" : "\n";
   if (config.vlan != 0)
     out += "  VLAN " + std::to_string(config.vlan) + ": tags inserted in " + where(o.insert_vlan) + ", stripped in " +

@@ -33,6 +33,10 @@ struct DeviceTraits {
   bool queue_for_each_core = true;  // else a queue sends buffers of several pools
 };
 
+// Slices up to so many bytes are copied. Half an MTU at least: then no segment on the wire is gathered from more than 8 buffers,
+// which is what some hardware takes.
+uint32_t copy_limit_of(const Config& config);
+
 Offloads choose_offloads(const Config& config, const rte_eth_dev_info& info, const DeviceTraits& traits);
 
 // The banner's lines.

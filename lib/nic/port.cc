@@ -192,7 +192,7 @@ void start_port(Port& port, const Config& config, bool own_mac) {
   uint32_t most = std::min<uint32_t>(info.max_rx_queues, info.max_tx_queues);
   port.queues = static_cast<uint16_t>(std::min({queues_wanted(config), most, most_queues(info.driver_name)}));
   port.vlan = config.vlan;
-  port.copy_limit = config.copy_limit;
+  port.copy_limit = copy_limit_of(config);
   choose_mac(port, config, own_mac);
   configure(port, config, info);
   agree_on_owners(port, info);

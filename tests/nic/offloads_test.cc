@@ -98,6 +98,18 @@ TEST(Negotiation, BuffersAreFreedFastOnlyIfAllAreAlike) {
   EXPECT_FALSE(choose_offloads(config, able(), {}).fast_free);
 }
 
+TEST(Negotiation, NoSegmentIsGatheredFromMorePiecesThanHardwareTakes) {
+  Config config;
+  config.mtu = 9000;
+  config.copy_limit = 64;
+  EXPECT_EQ(copy_limit_of(config), 4500u);
+  config.copy_limit = 5000;
+  EXPECT_EQ(copy_limit_of(config), 5000u);
+  EXPECT_TRUE(choose_offloads(config, able(), {}).attach);
+  config.mtu = 1500;
+  EXPECT_FALSE(choose_offloads(config, able(), {}).attach);
+}
+
 TEST(Negotiation, AKernelBehindTheDeviceGetsWhatRfc9293Asks) {
   Config config;
   EXPECT_EQ(choose_offloads(config, able(), {.kernel_behind = true}).tx, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);

@@ -63,7 +63,7 @@ struct Config {
   bool hardware_segmentation = true;   // let the NIC cut long segments (TSO) where it can; needs its checksums
   bool hardware_vlan = true;           // let the NIC insert and strip tags where it can
   // Bytes of a slice of text that are copied into the frame; longer ones are sent from where they lie, if the device reads
-  // them there. Without such no longer buffers than these are made, and frames are freed faster
+  // them there. Half the MTU at least. Without such no longer buffers than these are made, and frames are freed faster
   uint32_t copy_limit = 2048;
   uint64_t seed = 0;                   // 0: from the system's random source
   std::string share;                   // the name under which other DPDK processes can attach (dpdk-dumpcap); empty: none
