@@ -171,6 +171,26 @@ std::vector<ConnectionId> open_all(End& client, End& server, Blocks& blocks, Ins
   return ids;
 }
 
+// Turns of both ends until 1000 more are done, again and again. `done` is counted by what sees the events.
+template <typename OnClient, typename OnServer>
+void measure(benchmark::State& state, End& client, End& server, Blocks& blocks, Instant& now, const uint64_t& done,
+             OnClient&& on_client, OnServer&& on_server) {
+  uint64_t begin = __builtin_ia32_rdtsc();
+  for (auto _ : state) {
+    uint64_t goal = done + 1000;
+    while (done < goal) {
+      now = now + microseconds(3);
+      turn(client, server, blocks, now, on_client);
+      turn(server, client, blocks, now, on_server);
+    }
+  }
+  auto items = static_cast<double>(done);
+  state.counters["cycles"] = static_cast<double>(__builtin_ia32_rdtsc() - begin) / items;
+  state.counters["segments"] = static_cast<double>(client.stack->cx.counters[Count::segments_sent] +
+                                                   server.stack->cx.counters[Count::segments_sent]) / items;
+  state.SetItemsProcessed(static_cast<int64_t>(done));
+}
+
 void rps(benchmark::State& state) {
   auto connections = static_cast<uint32_t>(state.range(0));
   Blocks blocks{connections * 4 + 8192};
@@ -193,23 +213,9 @@ void rps(benchmark::State& state) {
   std::vector<Request> first;
   for (uint32_t i = 0; i < in_flight; ++i) start_one(first);
   request(*client.stack, 0, first, client.out);
-  uint64_t begin = __builtin_ia32_rdtsc();
-  for (auto _ : state) {
-    uint64_t goal = responses + 1000;
-    while (responses < goal) {
-      now = now + microseconds(3);
-      turn(client, server, blocks, now, ask_next);
-      turn(server, client, blocks, now, serve);
-    }
-  }
-  auto sum = [&](Count c) {
-    return static_cast<double>(client.stack->cx.counters[c] + server.stack->cx.counters[c]);
-  };
-  auto done = static_cast<double>(responses);
-  state.counters["cycles"] = static_cast<double>(__builtin_ia32_rdtsc() - begin) / done;
-  state.counters["pure_acks"] = sum(Count::pure_acks_sent);
-  state.counters["segments"] = sum(Count::segments_sent) / done;
-  state.SetItemsProcessed(static_cast<int64_t>(responses));
+  measure(state, client, server, blocks, now, responses, ask_next, serve);
+  state.counters["pure_acks"] = static_cast<double>(client.stack->cx.counters[Count::pure_acks_sent] +
+                                                    server.stack->cx.counters[Count::pure_acks_sent]);
 }
 BENCHMARK(rps)->Arg(1)->Arg(16)->Arg(256)->Arg(4096)->Arg(65536);
 BENCHMARK(rps)->Arg(256)->Iterations(20);
@@ -235,20 +241,7 @@ void cps(benchmark::State& state) {
   };
   std::vector<Request> first(32, connect_request());
   request(*client.stack, 0, first, client.out);
-  uint64_t begin = __builtin_ia32_rdtsc();
-  for (auto _ : state) {
-    uint64_t goal = closed + 1000;
-    while (closed < goal) {
-      now = now + microseconds(3);
-      turn(client, server, blocks, now, ask);
-      turn(server, client, blocks, now, serve);
-    }
-  }
-  auto done = static_cast<double>(closed);
-  state.counters["cycles"] = static_cast<double>(__builtin_ia32_rdtsc() - begin) / done;
-  state.counters["segments"] = static_cast<double>(client.stack->cx.counters[Count::segments_sent] +
-                                                   server.stack->cx.counters[Count::segments_sent]) / done;
-  state.SetItemsProcessed(static_cast<int64_t>(closed));
+  measure(state, client, server, blocks, now, closed, ask, serve);
 }
 BENCHMARK(cps)->Arg(0)->Arg(1);
 BENCHMARK(cps)->Arg(0)->Iterations(5);
