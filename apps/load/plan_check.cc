@@ -26,6 +26,8 @@ static uint32_t cpu_after(uint32_t lcore, uint32_t count) {
   CPU_ZERO(&allowed);
   sched_getaffinity(0, sizeof allowed, &allowed);
   uint32_t cpu = lcore;
+  if (lcore == Config::any_lcore)
+    for (cpu = 0; cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, &allowed);) ++cpu;
   for (uint32_t step = 0; step < CPU_SETSIZE && count > 0; ++step) {
     cpu = (cpu + 1) % CPU_SETSIZE;
     if (CPU_ISSET(cpu, &allowed)) --count;

@@ -18,6 +18,7 @@
 
 #include "millrace/config.h"
 #include "nic/machine.h"
+#include "nic/overheard.h"
 
 namespace millrace::nic {
 
@@ -126,10 +127,18 @@ void start_eal(const EalNeeds& needs) {
   argv.push_back(nullptr);
   // Telemetry's socket is unlinked by a function of EAL's own at the end. What is registered earlier is called later.
   if (needs.options.empty()) std::atexit(remove_files);
-  if (init_without_usage(argv) < 0)
-    throw ConfigError(std::string("DPDK's EAL does not start (") + rte_strerror(rte_errno) +
-                      ") with: " + line.substr(words[0].size() + 1) +
-                      (needs.share.empty() ? "" : "; does another program share as " + needs.share + "?"));
+  {
+    Overheard heard;
+    for (const std::string& option : needs.options)
+      if (starts_with(option, "--log-level")) Overheard::show_all();
+    if (init_without_usage(argv) < 0) {
+      std::string reason = heard.reason();
+      throw ConfigError("DPDK's EAL does not start with " + line.substr(words[0].size() + 1) +
+                        (reason.empty() ? std::string(" (") + rte_strerror(rte_errno) + ")" : reason) +
+                        (needs.share.empty() ? "" : "; does another program share as " + needs.share + "?"));
+    }
+    if (!needs.options.empty()) Overheard::show_all();
+  }
   // Only who shares its memory can be attached to; the tables for it take 4 MB.
   if (access((std::string(rte_eal_get_runtime_dir()) + "/config").c_str(), F_OK) == 0 && rte_eal_has_hugepages() != 0)
     static_cast<void>(rte_pdump_init());
@@ -137,7 +146,7 @@ void start_eal(const EalNeeds& needs) {
   started = true;
 }
 
-std::vector<uint32_t> lcore_cpus(const std::vector<std::string>& options, uint32_t first, uint32_t count) {
+std::vector<uint32_t> lcore_cpus(const std::vector<std::string>& options, const std::vector<uint32_t>& chosen) {
   bool named = false;
   for (const std::string& option : options)
     named |= starts_with(option, "-l") || starts_with(option, "-c") || starts_with(option, "--lcores");
@@ -152,7 +161,8 @@ std::vector<uint32_t> lcore_cpus(const std::vector<std::string>& options, uint32
     unsigned lcore = 0;
     RTE_LCORE_FOREACH_WORKER(lcore) add(lcore);
   }
-  if (cpus.empty()) return choose_cpus(first, count);
+  if (cpus.empty()) return chosen;
+  size_t count = chosen.size();
   for (size_t given = cpus.size(); cpus.size() < count;) cpus.push_back(cpus[cpus.size() - given]);
   cpus.resize(count);
   return cpus;

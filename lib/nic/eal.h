@@ -24,9 +24,9 @@ inline constexpr size_t eal_base_bytes = size_t{96} << 20;
 // Starts EAL, or does nothing when it runs already. Throws ConfigError.
 void start_eal(const EalNeeds& needs);
 
-// CPUs for `count` cores: those of EAL's lcores where the user's own options name some (-l, --lcores, -c), else as
-// choose_cpus() has it, from `first` on. After start_eal().
-std::vector<uint32_t> lcore_cpus(const std::vector<std::string>& options, uint32_t first, uint32_t count);
+// The CPUs of EAL's lcores where the user's own options name some (-l, --lcores, -c), as many as `chosen`, else those. After
+// start_eal().
+std::vector<uint32_t> lcore_cpus(const std::vector<std::string>& options, const std::vector<uint32_t>& chosen);
 
 // True where EAL's memory lies in small pages. Pools then bring memory of their own (nic/mempool).
 bool small_pages();

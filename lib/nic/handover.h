@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "millrace/ring.h"
@@ -26,7 +27,8 @@ class Handover {
   static constexpr Handed copy_bit = 1;
   static constexpr uint32_t relay_size = 512;
 
-  Handover(uint32_t cores, uint32_t queues);
+  // The cores' CPUs: each ring lies on the node of the core that writes to it.
+  Handover(std::span<const uint32_t> cpus, uint32_t queues);
 
   // Frames that one ring holds: of all that leave one core, about two thousand, and never less than two bursts.
   static uint32_t ring_size(uint32_t cores);
@@ -42,11 +44,17 @@ class Handover {
   uint32_t drain();
 
  private:
+  struct Unmap {
+    size_t bytes;
+    void operator()(Handed* slots) const;
+  };
+  using Slots = std::unique_ptr<Handed[], Unmap>;
+  static Slots map(size_t count);
   static uint32_t drain(Crossing& ring);
 
   const uint32_t cores_;
   const uint32_t queues_;
-  std::vector<Handed> slots_;
+  std::vector<Slots> slots_;  // by the core that writes them
   std::unique_ptr<Crossing[]> frames_;
   std::unique_ptr<Crossing[]> relays_;
 };

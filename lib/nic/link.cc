@@ -1,42 +1,49 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Opening one port, or two that rings join, and closing them when the last has left. (nic/port.h)
+#include <rte_ethdev.h>
 #include <rte_ring.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 
 #include "nic/device.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
 #include "nic/port_setup.h"
 #include "nic/rss.h"
+#include "nic/topology.h"
 
 namespace millrace::nic {
 
 size_t packet_bytes(const Config& config, uint32_t extra) {
-  return size_t{config.cores} * (size_t{3} * config.packet_buffers + 2 * extra) *
+  size_t kept = buffers_kept(driver_prefix(config.device));
+  return size_t{config.cores} * (size_t{3} * config.packet_buffers + 2 * extra + kept) *
          buffer_bytes(room_for(config.mtu));
 }
 
 std::shared_ptr<Link> Link::open(const Config& config) {
   auto link = std::make_shared<Link>();
   std::string driver = driver_prefix(config.device);
-  if (driver == "net_af_xdp" && config.packet_buffers <= 4096)
-    throw ConfigError("net_af_xdp passes nothing with so few buffers: give more than --packet-buffers 4096");
-  check_device(config.device);
+  check_device(config);
   uint32_t extra = extra_buffers(config.cores);
-  start_eal({config.device, choose_cpus(config.lcore, 1)[0], packet_bytes(config, extra), config.eal, config.share});
+  start_eal({config.device, cpus_for(config)[0], packet_bytes(config, extra), config.eal, config.share});
   register_thread();
   Port& port = link->ports_[0];
   std::string pci = pci_address(config.device);
   port.is_virtual = pci.empty();
   port.kernel_behind = is_tap(driver);
   port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
-  bool own_memory = small_pages() && copies_by_cpu(driver);
-  make_pools(port, config, {config.packet_buffers, extra, config.cores, own_memory});
+  bool own_memory = small_pages() && copies_by_cpu(config.device);
+  make_pools(port, config, {config.packet_buffers + buffers_kept(driver), extra, config.cores, own_memory});
+  if (driver == "net_virtio_user" && device_argument(config.device, "server").value_or("0") != "0")
+    std::fprintf(stderr, "millrace: %s waits for its other end to connect (Ctrl-C twice ends that)\n", port.name.c_str());
   port.id = create_device(config.device);
+  if (is_on_interface(driver)) port.interface = interface_of(config.device);
+  port.down_for_good = driver == "net_virtio_user" && device_argument(config.device, "server").value_or("0") == "0";
   start_port(port, config, port.kernel_behind);
+  port.watch = std::make_unique<LinkWatch>(port);
   link->present_ = 1;
   return link;
 }
@@ -57,7 +64,7 @@ static std::vector<rte_ring*> make_rings(const std::string& name, uint32_t count
 std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
   auto link = std::make_shared<Link>();
   uint32_t extra = left.cores + right.cores == 2 ? 0 : extra_buffers(std::max(left.cores, right.cores));
-  start_eal({"", choose_cpus(left.lcore, 1)[0], packet_bytes(left, extra) + packet_bytes(right, extra), left.eal,
+  start_eal({"", cpus_for(left)[0], packet_bytes(left, extra) + packet_bytes(right, extra), left.eal,
              left.share});
   register_thread();
   static std::atomic<unsigned> number{0};
@@ -96,6 +103,8 @@ void Link::close() {
     port.is_open = false;
     if (port.handover != nullptr) port.handover->drain();
     port.capture.reset();
+    port.watch.reset();
+    if (port.promiscuous) rte_eth_promiscuous_disable(port.id);
     remove_device(port.id);
   }
   for (std::vector<rte_ring*>& rings : rings_) {
@@ -115,11 +124,15 @@ Link::~Link() {
 }
 
 bool Link::all_back(std::string& report) const {
-  uint32_t total = 0;
+  uint32_t total = 0, kept = 0;
   std::string missing;
   auto count = [&](const Port& port, uint32_t core, const PacketPool& pool) {
-    total += pool.buffers();
     uint32_t n = pool.missing();
+    if (&pool == &port.cores[core].rx_pool && port.has_queue(core) && n <= port.buffers_kept) {
+      kept += n;
+      n = 0;
+    }
+    total += pool.buffers();
     if (n == 0) return;
     missing += (missing.empty() ? "" : ", ") + std::to_string(n) + " of the " + pool.purpose() + " pool of " + port.name;
     if (port.cores.size() > 1) missing += ", core " + std::to_string(core);
@@ -130,6 +143,7 @@ bool Link::all_back(std::string& report) const {
         count(port, i, *pool);
   report = missing.empty() ? "all " + std::to_string(total) + " packet buffers are back"
                            : "packet buffers missing: " + missing;
+  if (kept != 0) report += " (" + std::to_string(kept) + " of them stay with the driver, which gives none back)";
   return missing.empty();
 }
 

@@ -2,6 +2,8 @@
 // Files under /sys and /proc, read at start. (nic/machine.h)
 #include "nic/machine.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -66,20 +68,6 @@ const std::vector<uint32_t>& allowed_cpus() {
   return cpus;
 }
 
-std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count) {
-  return choose_cpus(first, count, allowed_cpus());
-}
-
-std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count, const std::vector<uint32_t>& cpus) {
-  size_t at = 0;
-  while (at < cpus.size() && cpus[at] < first) ++at;
-  std::vector<uint32_t> out;
-  // One that was asked for and is not among them may be tried all the same; 0 is what nobody asked for.
-  if (first != 0 && (at == cpus.size() || cpus[at] != first)) out.push_back(first);
-  for (; out.size() < count; ++at) out.push_back(cpus[at % cpus.size()]);
-  return out;
-}
-
 // "50000 100000" of a cpu.max, or the two files of the first version. 0: no limit.
 static double quota_in(const fs::path& group) {
   std::string quota, period;
@@ -126,22 +114,32 @@ std::string quota_warning(uint32_t cores) {
   return text;
 }
 
-int numa_node_of_cpu(uint32_t cpu) {
-  std::error_code ignored;
-  std::string base = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/node";
-  for (int node = 0; node < 64; ++node)
-    if (fs::exists(base + std::to_string(node), ignored)) return node;
-  return -1;
-}
-
-bool interface_runs(const std::string& name) {
-  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (s < 0) return false;
+static ifreq ask_of_interface(const std::string& name, unsigned long what) {
   ifreq request{};
   name.copy(request.ifr_name, IFNAMSIZ - 1);
-  bool runs = ioctl(s, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
-  close(s);
-  return runs;
+  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (s >= 0 && ioctl(s, what, &request) != 0) request = {};
+  if (s >= 0) close(s);
+  return request;
+}
+unsigned interface_flags(const std::string& name) {
+  return static_cast<unsigned short>(ask_of_interface(name, SIOCGIFFLAGS).ifr_flags);
+}
+uint32_t interface_mtu(const std::string& name) {
+  ifreq answer = ask_of_interface(name, SIOCGIFMTU);
+  return answer.ifr_name[0] == '\0' ? 0 : static_cast<uint32_t>(answer.ifr_mtu);
+}
+
+std::string interface_driver(const std::string& name) {
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  bool told = s >= 0 && ioctl(s, SIOCETHTOOL, &request) == 0;
+  if (s >= 0) close(s);
+  return told ? info.driver : "";
 }
 
 static bool has_capability(unsigned bit) {
@@ -174,18 +172,18 @@ std::string pci_address(const std::string& device) {
   return out;
 }
 
-static std::string pci_directory(const std::string& address) {
-  return "/sys/bus/pci/devices/" + address;
+static std::string pci_directory(const std::string& root, const std::string& address) {
+  return root + "/sys/bus/pci/devices/" + address;
 }
 
-bool pci_exists(const std::string& address) {
+bool pci_exists(const std::string& address, const std::string& root) {
   std::error_code ignored;
-  return fs::exists(pci_directory(address), ignored);
+  return fs::exists(pci_directory(root, address), ignored);
 }
 
-std::string pci_kernel_driver(const std::string& address) {
+std::string pci_kernel_driver(const std::string& address, const std::string& root) {
   std::error_code error;
-  fs::path driver = fs::read_symlink(pci_directory(address) + "/driver", error);
+  fs::path driver = fs::read_symlink(pci_directory(root, address) + "/driver", error);
   return error ? std::string() : driver.filename().string();
 }
 

@@ -17,30 +17,27 @@ bool cpu_exists(uint32_t cpu);
 uint32_t cpu_count();
 // The CPUs that this process may use, as they were when first asked for: a thread that has become an lcore has one.
 const std::vector<uint32_t>& allowed_cpus();
-// CPUs for `count` lcores: `first` (if it may be used), then those that follow, and around. More lcores than CPUs: they
-// take turns.
-std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count);
-std::vector<uint32_t> choose_cpus(uint32_t first, uint32_t count, const std::vector<uint32_t>& allowed);
 // How many CPUs' time the control groups of this process grant; 0: there is no limit. The arguments are for the doctor
 // and for tests.
 double cpu_quota(const std::string& own_groups = "/proc/self/cgroup", const std::string& root = "/sys/fs/cgroup");
 // A line for the banner if so many busy cores would be stopped again and again; else nothing.
 std::string quota_warning(uint32_t cores);
-int numa_node_of_cpu(uint32_t cpu);  // -1: the machine has one node, or does not say
 bool may_administer_network();       // CAP_NET_ADMIN
 bool may_open_raw_sockets();         // CAP_NET_RAW
 
 // "3:0.0", "0000:03:00.0" -> "0000:03:00.0"; empty for what is no PCI address.
 std::string pci_address(const std::string& device);
 // The kernel driver that a PCI device is bound to; empty: none, or no such device.
-bool pci_exists(const std::string& address);
-std::string pci_kernel_driver(const std::string& address);
+bool pci_exists(const std::string& address, const std::string& root = "");
+std::string pci_kernel_driver(const std::string& address, const std::string& root = "");
 // A bifurcated device stays with such a kernel driver, and DPDK reaches it through verbs: the module that gives them;
 // empty for all other drivers.
 std::string verbs_module(const std::string& kernel_driver);
 
-// Does some program hold the kernel's end of this tap? (An interface that only waits for one is not running.)
-bool interface_runs(const std::string& name);
+// Of an interface in this network namespace: IFF_UP, IFF_RUNNING ... as net/if.h has them, and its MTU. 0: there is none.
+unsigned interface_flags(const std::string& name);
+uint32_t interface_mtu(const std::string& name);
+std::string interface_driver(const std::string& name);  // "veth"
 
 // Pins the calling thread to one CPU, and undoes it.
 class Affinity {

@@ -15,6 +15,7 @@
 
 #include "base/ensure.h"
 #include "millrace/config.h"
+#include "nic/topology.h"
 
 namespace millrace::nic {
 
@@ -79,6 +80,11 @@ static rte_mempool* make_pool(const PoolShape& wanted, int& error) {
 PacketPool::PacketPool(const char* purpose, const PoolShape& shape) : purpose_(purpose), buffers_(shape.buffers), room_(shape.room) {
   int error = 0;
   pool_ = make_pool(shape, error);
+  if (pool_ == nullptr && shape.numa_node != SOCKET_ID_ANY) {  // rather far than not at all: the banner warns
+    PoolShape anywhere = shape;
+    anywhere.numa_node = SOCKET_ID_ANY;
+    pool_ = make_pool(anywhere, error);
+  }
   if (pool_ != nullptr) return;
   std::string need = std::to_string((buffers_ * buffer_bytes(room_) >> 20) + 1);
   throw ConfigError("no memory for " + std::to_string(buffers_) + " packet buffers (" + purpose + ", " + need +
@@ -101,6 +107,11 @@ PacketPool::~PacketPool() {
 
 uint32_t PacketPool::missing() const {
   return pool_ == nullptr ? 0 : pool_->size - rte_mempool_avail_count(pool_);
+}
+
+int PacketPool::node() const {
+  const rte_mempool_memhdr* chunk = STAILQ_FIRST(&pool_->mem_list);
+  return chunk == nullptr ? -1 : node_of_memory(chunk->addr);
 }
 
 rte_mbuf* PacketPool::take() {

@@ -66,6 +66,8 @@ class PacketPool {
   uint32_t room() const { return room_; }
   // Buffers that are in nobody's hands and yet not in the pool or one of its caches.
   uint32_t missing() const;
+  // The NUMA node that its first page lies on; -1: not said.
+  int node() const;
   // One buffer, ready to be filled, or null.
   rte_mbuf* take();
   // ... with `length` bytes, which are to be written, and no flags.

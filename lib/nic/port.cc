@@ -18,8 +18,10 @@
 #include "nic/device.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
+#include "nic/overheard.h"
 #include "nic/port_setup.h"
 #include "nic/rss.h"
+#include "nic/topology.h"
 #include "nic/tx.h"
 
 namespace millrace::nic {
@@ -47,28 +49,27 @@ uint32_t least_packet_buffers() {
   return 4096;
 }
 
-// The NIC's address, but one of our own where the port has none (net_ring) or where the kernel's side has the
-// same (net_tap). It is made from the IP address, so that it is the same at the next start and neighbours
-// need not learn anew.
-static void choose_mac(Port& port, const Config& config, bool own) {
-  if (!config.mac.is_unspecified()) {
-    port.mac = config.mac;
-    return;
-  }
-  rte_ether_addr address{};
-  rte_eth_macaddr_get(port.id, &address);
-  if (!own && !rte_is_zero_ether_addr(&address)) {
-    std::copy_n(address.addr_bytes, 6, port.mac.bytes.begin());
-    return;
-  }
-  uint32_t ip = config.address.value;
-  port.mac = {{0x02, 0x6d, static_cast<uint8_t>(ip >> 24), static_cast<uint8_t>(ip >> 16),
-               static_cast<uint8_t>(ip >> 8), static_cast<uint8_t>(ip)}};
+static void must(int result, const Port& port, const char* what) {
+  if (result >= 0) return;
+  std::string reason = Overheard::latest();
+  if (reason.empty()) reason = std::string(" (") + std::strerror(-result) + ")";
+  std::string look = port.interface.empty() ? "" : ": what else has it: ip -details link show " + port.interface;
+  throw ConfigError(port.name + ": " + what + " is refused by the driver" + reason + look);
 }
 
-static void must(int result, const Port& port, const char* what) {
-  if (result < 0)
-    throw ConfigError(port.name + ": " + what + " is refused by the driver (" + std::strerror(-result) + ")");
+// As many as cores, or as the device has; what was asked for by number it must have.
+static uint16_t queues_of(const Port& port, const Config& config, const rte_eth_dev_info& info) {
+  uint32_t most = std::min({uint32_t{info.max_rx_queues}, uint32_t{info.max_tx_queues}, most_queues(info.driver_name)});
+  uint32_t wanted = queues_wanted(config);
+  if (config.queues > most) {
+    std::string more = queues_argument(info.driver_name);
+    throw ConfigError(port.name + " has " + std::to_string(most) + (most == 1 ? " queue" : " queues") +
+                          " each way, and " + std::to_string(config.queues) + " were asked for: " +
+                          (more.empty() ? "" : config.device + "," + more + "=" + std::to_string(config.queues) + ", or ") +
+                          "--queues " + std::to_string(most),
+                      "core.queues");
+  }
+  return static_cast<uint16_t>(std::min(wanted, most));
 }
 
 static void configure(Port& port, const Config& config, const rte_eth_dev_info& info) {
@@ -94,7 +95,8 @@ static void configure(Port& port, const Config& config, const rte_eth_dev_info& 
     must(rte_eth_rx_queue_setup(port.id, q, rx, node, &rxconf, port.cores[q].rx_pool.get()), port, "the rx queue");
     must(rte_eth_tx_queue_setup(port.id, q, tx, node, &txconf), port, "the tx queue");
   }
-  int error = rte_eth_dev_set_mtu(port.id, config.mtu);
+  // An interface of the kernel's has a longer one, perhaps (nic/device_check.cc), and keeps it: others use it.
+  int error = port.interface.empty() ? rte_eth_dev_set_mtu(port.id, config.mtu) : -ENOTSUP;
   std::string wanted = "an MTU of " + std::to_string(config.mtu);
   if (error != -ENOTSUP) must(error, port, wanted.c_str());
   must(rte_eth_dev_start(port.id), port, "the start");
@@ -103,9 +105,8 @@ static void configure(Port& port, const Config& config, const rte_eth_dev_info& 
 static bool wait_for_link(const Port& port) {
   // The kernel tells of a tap's link once a second, so one that has just gone down and up again seems down until then.
   const int tries = !port.is_virtual ? 300 : port.kernel_behind ? 150 : 20;
-  rte_eth_link link{};
   for (int i = 0; i < tries; ++i) {
-    if (rte_eth_link_get_nowait(port.id, &link) < 0 || link.link_status == RTE_ETH_LINK_UP) return true;
+    if (link_is_up(port)) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return false;
@@ -113,19 +114,9 @@ static bool wait_for_link(const Port& port) {
 
 // Which CPUs run it, and on which nodes; warnings for what will be slow.
 static std::string describe_cpus(const Port& port) {
-  int node = rte_eth_dev_socket_id(port.id);
-  std::string out = "  NUMA: device " + (node < 0 ? "on any node" : "on node " + std::to_string(node));
-  std::string far;
-  for (size_t i = 0; i < port.cores.size(); ++i) {
-    uint32_t cpu = port.cores[i].cpu;
-    int cpu_node = numa_node_of_cpu(cpu);
-    out += (i == 0 ? ", lcore " : "; ") + std::to_string(cpu) + " on node " + std::to_string(std::max(cpu_node, 0));
-    if (node >= 0 && cpu_node >= 0 && node != cpu_node) far += (far.empty() ? "" : ", ") + std::to_string(cpu);
-  }
-  out += "\n";
-  if (!far.empty())
-    out += "  WARNING: lcore " + far + " sits on another NUMA node than the device: choose --lcore from node " +
-           std::to_string(node) + "\n";
+  std::vector<Placement> placements;
+  for (const CorePort& core : port.cores) placements.push_back({core.cpu, core.node, core.rx_pool.node()});
+  std::string out = describe_nodes(port.node, placements);
   size_t cpus = allowed_cpus().size();
   if (port.cores.size() > cpus)
     out += "  WARNING: " + std::to_string(port.cores.size()) + " cores take turns on " + std::to_string(cpus) +
@@ -133,10 +124,9 @@ static std::string describe_cpus(const Port& port) {
   return out + quota_warning(static_cast<uint32_t>(port.cores.size()));
 }
 
-static std::string describe(const Port& port, const Config& config, const rte_eth_dev_info& info,
-                            bool link_up) {
+static std::string describe(const Port& port, const Config& config, const rte_eth_dev_info& info) {
   std::string out = port.name + ": driver " + info.driver_name + ", MAC " + to_string(port.mac) + ", MTU " +
-                    std::to_string(config.mtu) + (link_up ? "" : ", LINK DOWN") + "\n";
+                    std::to_string(config.mtu) + (port.link_up ? "" : ", LINK DOWN") + "\n";
   out += "  queues: " + describe_steering(port) + "\n";
   out += describe(port.offloads, config);
   out += describe_cpus(port);
@@ -153,13 +143,18 @@ uint32_t extra_buffers(uint32_t cores) {
 }
 
 void make_pools(Port& port, const Config& config, const PoolNeeds& needs) {
-  std::vector<uint32_t> cpus = lcore_cpus(config.eal, config.lcore, config.cores);
+  std::vector<uint32_t> cpus = lcore_cpus(config.eal, cpus_for(config));
+  Topology topology = read_topology(cpus);
+  port.node = device_node(config.device);
   port.shares_cpu = needs.lcores > allowed_cpus().size();
   port.cores.resize(config.cores);
+  Affinity before;
   for (uint32_t i = 0; i < config.cores; ++i) {
     CorePort& core = port.cores[i];
     core.cpu = cpus[i];
-    int node = rte_eal_has_hugepages() ? std::max(numa_node_of_cpu(core.cpu), 0) : SOCKET_ID_ANY;
+    core.node = topology.cpus[i].node;
+    before.pin(core.cpu);  // who touches a page first has it on his node
+    int node = rte_eal_has_hugepages() ? std::max(core.node, 0) : SOCKET_ID_ANY;
     auto shape = [&](uint32_t buffers) {
       uint32_t cache = cache_size(buffers);
       if (needs.extra != 0) cache = std::min(cache, shared_cache_size(needs.lcores));
@@ -169,6 +164,7 @@ void make_pools(Port& port, const Config& config, const PoolNeeds& needs) {
     core.tx_pool = PacketPool("tx", shape(config.packet_buffers + needs.extra));
     core.app_pool = PacketPool("application", shape(config.packet_buffers));
   }
+  before.restore();
 }
 
 // As ethdev itself will judge: by the IP packet, and by the frame.
@@ -180,7 +176,7 @@ static uint32_t largest_mtu_of(const rte_eth_dev_info& info) {
 }
 
 void start_port(Port& port, const Config& config, bool own_mac) {
-  QuietLog quiet;
+  Overheard heard;
   rte_eth_dev_info info{};
   must(rte_eth_dev_info_get(port.id, &info), port, "a description");
   port.is_open = true;
@@ -189,23 +185,22 @@ void start_port(Port& port, const Config& config, bool own_mac) {
                           info.driver_name + ") takes " + std::to_string(most_mtu) + " at most: give --mtu " +
                           std::to_string(most_mtu),
                       "port.mtu");
-  uint32_t most = std::min<uint32_t>(info.max_rx_queues, info.max_tx_queues);
-  port.queues = static_cast<uint16_t>(std::min({queues_wanted(config), most, most_queues(info.driver_name)}));
+  port.queues = queues_of(port, config, info);
+  port.buffers_kept = buffers_kept(info.driver_name);
   port.vlan = config.vlan;
   port.copy_limit = copy_limit_of(config);
   choose_mac(port, config, own_mac);
   configure(port, config, info);
   agree_on_owners(port, info);
-  if (config.cores > 1) port.handover = std::make_unique<Handover>(config.cores, port.queues);
+  if (config.cores > 1) {
+    std::vector<uint32_t> cpus;
+    for (const CorePort& core : port.cores) cpus.push_back(core.cpu);
+    port.handover = std::make_unique<Handover>(cpus, port.queues);
+  }
   if (!config.pcap.empty()) port.capture = std::make_unique<Capture>(config.pcap, port.id, config.cores);
-  rte_ether_addr drivers{};
-  rte_eth_macaddr_get(port.id, &drivers);
-  // A driver that filters by its own address must let ours in. (net_tap hands over whatever the kernel
-  // writes, and its promiscuous mode would be the kernel side's.)
-  if (!port.kernel_behind && std::memcmp(drivers.addr_bytes, port.mac.bytes.data(), 6) != 0)
-    rte_eth_promiscuous_enable(port.id);
-  bool link_up = wait_for_link(port);
-  port.banner = describe(port, config, info, link_up);
+  let_own_address_in(port);
+  port.link_up = wait_for_link(port);
+  port.banner = describe(port, config, info);
 }
 
 }  // namespace millrace::nic

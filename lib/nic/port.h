@@ -12,6 +12,7 @@
 #include "millrace/config.h"
 #include "nic/capture.h"
 #include "nic/handover.h"
+#include "nic/link_watch.h"
 #include "nic/mempool.h"
 #include "nic/offloads.h"
 #include "wire/mac.h"
@@ -28,6 +29,7 @@ inline constexpr uint32_t most_ring_queues = 16;  // of net_ring
 // One core's share of a port.
 struct CorePort {
   uint32_t cpu = 0;
+  int node = -1;        // NUMA; -1: not said
   PacketPool rx_pool;   // what the driver fills
   PacketPool tx_pool;   // headers and copied payload; emptied by the wire alone
   PacketPool app_pool;  // payload that applications allocate; a pool of its own, for held payload must
@@ -42,10 +44,12 @@ struct Port {
   bool is_open = false;
   bool is_virtual = true;
   bool kernel_behind = false;  // each poll is a system call and a kernel needs the CPU: idling may sleep
+  bool promiscuous = false;    // was asked of the device, and is taken back at the end
   wire::Mac mac;               // Millrace's own
   uint16_t vlan = 0;           // 0: frames have no tag
   uint32_t copy_limit = 0;     // bytes of text that are copied, where longer ones need not be
   Offloads offloads;
+  int node = -1;                   // NUMA, of the device; -1: none, or not said
   std::vector<CorePort> cores;     // one at least
   bool shares_cpu = false;         // more lcores than CPUs: they take turns
   uint16_t queues = 1;             // for rx, and as many for tx; not more than cores
@@ -55,8 +59,13 @@ struct Port {
   std::unique_ptr<wire::Steering> steering;         // of several cores
   std::unique_ptr<Handover> handover;               // likewise
   std::unique_ptr<Capture> capture;                 // null: none was asked for
+  std::unique_ptr<LinkWatch> watch;                 // null: of a ring, which is always up
   std::atomic<bool> rss_doubted{false};             // a hash has come that is not what was read back
   std::string name;
+  std::string interface;        // the kernel's, if a driver that does not look at its link lies on it
+  bool link_up = true;          // at the start
+  bool down_for_good = false;   // once it is: net_virtio_user goes to its socket but once
+  uint32_t buffers_kept = 0;    // of each queue's rx pool: the driver's own, which it may have at the end
   std::string banner;
 
   bool has_queue(uint32_t core) const { return core < queues; }

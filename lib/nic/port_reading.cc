@@ -10,12 +10,11 @@ PortReading read(const Port& port) {
   PortReading out;
   rte_eth_dev_info info{};
   if (rte_eth_dev_info_get(port.id, &info) == 0) out.driver = info.driver_name;
+  out.link_up = port.watch == nullptr || port.watch->up();
+  // Of a virtual device the speed is a word only.
   rte_eth_link link{};
-  if (rte_eth_link_get_nowait(port.id, &link) == 0) {
-    out.link_up = link.link_status == RTE_ETH_LINK_UP;
-    // Of a virtual device the speed is a word only.
-    if (!port.is_virtual && link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN) out.link_mbps = link.link_speed;
-  }
+  if (!port.is_virtual && rte_eth_link_get_nowait(port.id, &link) == 0 && link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+    out.link_mbps = link.link_speed;
   rte_eth_stats stats{};
   if (rte_eth_stats_get(port.id, &stats) == 0) {
     out.rx_packets = stats.ipackets;

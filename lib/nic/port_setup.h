@@ -21,6 +21,11 @@ struct PoolNeeds {
 // Each core's CPU and pools.
 void make_pools(Port& port, const Config& config, const PoolNeeds& needs);
 
+// Port::mac; `own`: not the device's.
+void choose_mac(Port& port, const Config& config, bool own);
+// Has a started device take frames to that address, if it is not its own. Throws ConfigError where it cannot.
+void let_own_address_in(Port& port);
+
 // Offloads, queues, RSS, the start, and the banner. Throws ConfigError.
 void start_port(Port& port, const Config& config, bool own_mac);
 

@@ -158,13 +158,31 @@ static void add_tcp(Settings& settings, TcpOptions& options, const TcpOption& op
                 .show = show});
 }
 
+static void add_lcore(Settings& settings, Config& config) {
+  auto put = [&config](const std::string& text) {
+    uint64_t number = Config::any_lcore;
+    if (text != "any" && !run::parse_number(text, 0, 1023, number)) return false;
+    config.lcore = static_cast<uint32_t>(number);
+    return true;
+  };
+  auto show = [&config] {
+    return config.lcore == Config::any_lcore ? run::quoted("any") : std::to_string(config.lcore);
+  };
+  settings.key({.name = "lcore",
+                .flag = "--lcore",
+                .help = "the CPU that runs the first; the others take the next that this process may use. \"any\": near the device",
+                .expected = "a number from 0 to 1023, or \"any\"",
+                .type = Key::Type::text_or_number,
+                .put = put,
+                .show = show});
+}
+
 void Settings::add(Config& config) {
   add_port(*this, config);
   add_link(*this, config);
   section("core", "who runs it");
   number("cores", "--cores", config.cores, 1, 256, "so many, each on an lcore of its own with a share of the flows");
-  number("lcore", "--lcore", config.lcore, 0, 1023,
-         "the CPU that runs the first; the others take the next that this process may use");
+  add_lcore(*this, config);
   number("queues", "--queues", config.queues, 0, 256,
          "of the device each way; 0: one for each core, as far as it has them");
   add_place(*this, config.hardware_steering, "steering", "--software-steering",
@@ -172,7 +190,7 @@ void Settings::add(Config& config) {
   number("seed", "--seed", config.seed, 0, INT64_MAX,
          "makes ports and sequence numbers repeatable; 0: random");
   section("pools", "places of each core, all taken at the start");
-  number("connections", "--max-connections", config.max_connections, 1, (1 << 24) - 1,
+  number("connections", "--max-connections", config.max_connections, 1, (1 << 24) - 2,
          "connections at a time");
   number("time_wait", "--time-wait-records", config.max_time_wait, 1, 1 << 28,
          "connections in TIME-WAIT, 64 bytes each; beyond, the oldest ends early");

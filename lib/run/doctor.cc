@@ -10,6 +10,7 @@
 #include "nic/machine.h"
 #include "nic/port.h"
 #include "nic/port_setup.h"
+#include "nic/topology.h"
 #include "run/settings.h"
 #include "stack/stack.h"
 
@@ -51,8 +52,9 @@ Case::Case(std::span<const Config> all, const std::string& root)
   for (const Config& one : all) most = std::max(most, one.cores);
   uint32_t extra = rings && most == 1 ? 0 : nic::extra_buffers(most);
   packet_bytes = nic::eal_base_bytes;
+  const nic::Topology topology = nic::read_topology(allowed_cpus(), root);
   for (const Config& one : all) {
-    std::vector<uint32_t> chosen = nic::choose_cpus(one.lcore, one.cores, allowed_cpus());
+    std::vector<uint32_t> chosen = nic::choose_cpus(topology, one.lcore, one.cores, rings ? -1 : nic::device_node(one.device, root));
     cpus.insert(chosen.begin(), chosen.end());
     packet_bytes += nic::packet_bytes(one, extra);
     stack_bytes += one.cores * stack::memory_size(stack_config(one, nic::Port{}));
@@ -75,8 +77,7 @@ bool Case::may(unsigned capability) const {
 }
 
 int Case::numa_node() const {
-  if (pci.empty()) return -1;
-  return static_cast<int>(tree.number(pci_files() + "/numa_node").value_or(-1));
+  return rings ? -1 : nic::device_node(config.device, tree.path(""));
 }
 
 std::string Case::pci_files() const {

@@ -30,7 +30,7 @@ struct Case {
   // The kernel has a part in each packet: the worker rests in system calls.
   bool has_kernel_behind() const { return nic::is_tap(driver) || is("net_af_packet"); }
   // Packets are copied by this process alone, from whatever memory they lie in.
-  bool copies_by_cpu() const { return nic::copies_by_cpu(driver) || is("net_ring"); }
+  bool copies_by_cpu() const { return nic::copies_by_cpu(rings ? driver : config.device) || is("net_ring"); }
   std::vector<uint32_t> allowed_cpus() const;
   bool may(unsigned capability) const;          // CAP_... by its number
   int numa_node() const;                        // the device's; -1: none, or it is not said

@@ -50,6 +50,17 @@ void examine_device(const Case& c, Findings& out) {
   if (is_on_interface(c) && !c.tree.exists(net_files(c)))
     return out.push_back(
         {Finding::bad, "device", "no interface " + interface_of(c) + " here", "ip -brief link"});
+  // Sockets, files and arguments, as the start sees them: of this machine alone.
+  if (c.tree.path("").empty() && !is_tap(c) && !is_on_interface(c)) {
+    try {
+      nic::check_device(c.config);
+    } catch (const ConfigError& error) {
+      std::string text = error.what();
+      size_t colon = text.rfind(": ");
+      return out.push_back({Finding::bad, "device", text.substr(0, colon),
+                            colon == std::string::npos ? "" : text.substr(colon + 2)});
+    }
+  }
   out.push_back({Finding::good, "device", c.driver + " is a virtual device", ""});
 }
 
@@ -143,7 +154,7 @@ void examine_addresses(const Case& c, Findings& out) {
     return out.push_back({Finding::good, "addresses", "ours are nobody else's here", ""});
   out.push_back({Finding::poor, "addresses",
                  "this kernel has none in our network: nobody is at the other end of the tap",
-                 "sudo ip tuntap add dev " + tap_interface(c.config) + " mode tap multi_queue; " + kernel_end_of_tap(c.config)});
+                 "sudo ip tuntap add dev " + interface_of(c) + " mode tap multi_queue; " + kernel_end_of_tap(c.config)});
 }
 
 }  // namespace millrace::run

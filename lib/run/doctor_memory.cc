@@ -5,6 +5,7 @@
 
 #include "nic/machine.h"
 #include "run/doctor.h"
+#include "run/memory.h"
 
 namespace millrace::run {
 
@@ -63,12 +64,11 @@ void examine_huge_pages(const Case& c, Findings& out) {
   if (all.empty())
     return out.push_back({Finding::poor, subject, "this kernel shows none (" + huge_files + ")",
                           "a kernel with CONFIG_HUGETLBFS; in a container, one that shows the host's /sys"});
-  // A device without an IOMMU needs addresses that stay, and a vhost peer memory that can be shared.
+  // A device without an IOMMU needs addresses that stay.
   std::string kernel_driver = c.pci.empty() ? "" : c.tree.link(c.pci_files() + "/driver");
   bool by_address =
       kernel_driver == "igb_uio" || kernel_driver == "uio_pci_generic" || c.iommu_group().empty();
-  bool must = (!c.pci.empty() && by_address && nic::verbs_module(kernel_driver).empty()) ||
-              c.is("net_virtio_user") || c.is("net_vhost");
+  bool must = !c.pci.empty() && by_address && nic::verbs_module(kernel_driver).empty();
   if (free < need)
     return out.push_back(
         {must ? Finding::bad : Finding::poor, subject,
@@ -86,34 +86,14 @@ void examine_huge_pages(const Case& c, Findings& out) {
   out.push_back({Finding::good, subject, megabytes(free) + " are free, " + needed, ""});
 }
 
-static std::optional<uint64_t> available(const Case& c) {
-  for (const std::string& line : c.tree.lines("/proc/meminfo"))
-    if (line.rfind("MemAvailable:", 0) == 0) return std::strtoull(line.c_str() + 13, nullptr, 10) * 1024;
-  return {};
-}
-
-// Of the container: what its limit leaves. A limit of nobody's is "max", or near 2^63.
-static std::optional<uint64_t> container_left(const Case& c) {
-  for (auto [limit, used] : {std::pair{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-                             std::pair{"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                                       "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
-    int64_t most = c.tree.number(limit).value_or(0);
-    if (most > 0 && most < INT64_MAX / 2)
-      return static_cast<uint64_t>(std::max<int64_t>(0, most - c.tree.number(used).value_or(0)));
-  }
-  return {};
-}
-
 void examine_memory(const Case& c, Findings& out) {
   bool huge = free_bytes(pages_in(c.tree, huge_files)) >= c.packet_bytes;
   uint64_t need = c.stack_bytes + (huge ? 0 : c.packet_bytes);
-  auto left = available(c);
+  auto left = memory_left(c.tree);
   if (!left) return out.push_back({Finding::unseen, "memory", "/proc/meminfo says nothing of it here", ""});
-  std::string where = "this machine";
-  if (auto container = container_left(c); container && *container < *left)
-    left = container, where = "this container";
-  std::string what = megabytes(need) + " are wanted beside huge pages, " + where + " has " + megabytes(*left);
-  if (*left < need)
+  std::string where = left->where;
+  std::string what = megabytes(need) + " are wanted beside huge pages, " + where + " has " + megabytes(left->bytes);
+  if (left->bytes < need)
     return out.push_back(
         {Finding::bad, "memory", what,
          "fewer --max-connections, --time-wait-records or --packet-buffers" +

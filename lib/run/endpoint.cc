@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "base/ensure.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
+#include "run/memory.h"
 #include "run/settings.h"
 #include "run/shutdown.h"
 #include "run/signals.h"
@@ -56,14 +58,15 @@ struct Endpoint::Impl {
   int exit_code = 0;
 };
 
-static void prepare(const Config& config) {
+static void prepare(std::span<const Config> configs) {
   nic::allowed_cpus();  // before any thread is pinned
-  run::check(config);
+  for (const Config& config : configs) run::check(config);
+  run::check_memory(configs);
   run::install_signals();
 }
 
 Endpoint::Endpoint(const Config& config) {
-  prepare(config);
+  prepare({&config, 1});
   nic::Affinity before;  // EAL pins the thread that starts it
   auto ends = std::make_shared<run::Ends>();
   ends->link = nic::Link::open(config);
@@ -72,8 +75,8 @@ Endpoint::Endpoint(const Config& config) {
 }
 
 std::pair<Endpoint, Endpoint> Endpoint::pair(const Config& left, const Config& right) {
-  prepare(left);
-  prepare(right);
+  const Config both[] = {left, right};
+  prepare(both);
   if (left.address == right.address)
     throw ConfigError("the two ends of a pair need two addresses, not " + to_string(left.address) + " twice");
   if (!left.pcap.empty() && left.pcap == right.pcap)

@@ -4,9 +4,25 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 
+#include "millrace/config.h"
+#include "run/tree.h"
+
 namespace millrace::run {
+
+// What this machine can still give, or the container that this process is in. Nothing: it is not told.
+struct MemoryLeft {
+  uint64_t bytes;
+  const char* where;  // "this machine"
+};
+std::optional<MemoryLeft> memory_left(const Tree& tree);
+
+// Throws ConfigError if the endpoints of these configurations would need more: the kernel would end some process, perhaps
+// another one, in the midst of the start.
+void check_memory(std::span<const Config> configs, const Tree& tree = Tree(""));
 
 class Memory {
  public:

@@ -11,6 +11,7 @@
 #include "base/siphash.h"
 #include "millrace/tcp_option_table.h"
 #include "nic/device.h"
+#include "nic/machine.h"
 #include "run/tree.h"
 
 namespace millrace::run {
@@ -74,7 +75,7 @@ void check(const Config& config) {
   demand(!config.mac.is_group(), to_string(config.mac) + " is an address of a group", "port.mac");
   demand(!config.device.empty(), "no device: give --device net_tap0,iface=millrace0 or a PCI address",
          "port.device");
-  demand(config.max_connections >= 1 && config.max_connections < 1 << 24, "max_connections is 1 to 16777215",
+  demand(config.max_connections >= 1 && config.max_connections < (1 << 24) - 1, "max_connections is 1 to 16777214",
          "pools.connections");
   demand(config.max_time_wait >= 1 && config.max_time_wait <= 1u << 28, "max_time_wait is 1 to 268435456",
          "pools.time_wait");
@@ -141,18 +142,13 @@ stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t
   return core;
 }
 
-std::string tap_interface(const Config& config) {
-  std::string name = nic::interface_of(config.device);
-  return name.empty() ? "dtap0" : name;
-}
-
 std::string kernel_end_of_tap(const Config& config) {
   // A neighbour's address that is free: the gateway's, or the subnet's first, or its second.
   wire::LocalAddresses local = local_addresses(config);
   Ipv4Address neighbor = config.gateway;
   if (neighbor.is_unspecified()) neighbor = {(config.address.value & local.mask()) + 1};
   if (local.contains(neighbor)) neighbor = {config.address.value + config.address_count};
-  std::string interface = tap_interface(config), tagged;
+  std::string interface = nic::interface_of(config.device), tagged;
   if (config.vlan != 0) {
     std::string tap = std::exchange(interface, interface + "." + std::to_string(config.vlan));
     tagged = "sudo ip link add link " + tap + " name " + interface + " type vlan id " + std::to_string(config.vlan) +
@@ -166,6 +162,9 @@ std::string banner(const Config& config, const nic::Port& port) {
   std::string out = port.banner + "  address: " + with_prefix(config);
   if (config.address_count > 1) out += " and " + std::to_string(config.address_count - 1) + " more";
   out += config.gateway.is_unspecified() ? ", no gateway\n" : ", gateway " + to_string(config.gateway) + "\n";
+  if (nic::interface_driver(port.interface) == "veth")
+    out += "  " + port.interface + " is one end of a veth pair: its other end's kernel leaves checksums undone, and its segments "
+           "are dropped, without: ethtool -K OTHER-END tx off\n";
   if (!port.kernel_behind || config.prefix_length > 30) return out;
   for (Ipv4Address a : kernel_addresses(Tree("")))
     if (local_addresses(config).on_link(a)) return out;  // it has one

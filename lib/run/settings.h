@@ -23,8 +23,6 @@ stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t
 std::string with_prefix(const Config& config);
 wire::LocalAddresses local_addresses(const Config& config);
 
-// The kernel's name for a tap: the user's, or what net_tap takes otherwise.
-std::string tap_interface(const Config& config);
 // The command that gives the kernel's end of a tap an address in our network.
 std::string kernel_end_of_tap(const Config& config);
 

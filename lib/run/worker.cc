@@ -45,7 +45,6 @@ Worker::Worker(const Config& config, nic::Port& port, uint32_t core, Cores& core
       cpu_(port.cores[core].cpu),
       has_others_(cores.count > 1),
       shares_cpu_(port.shares_cpu),
-      all_begun_(!has_others_),
       cores_(cores),
       port_(port),
       config_(stack_config(config, port, core, cores.count > 1 ? &cores.board : nullptr)),
@@ -111,8 +110,9 @@ bool Worker::turn(const Application& application) {
 
   bool useful = !frames.empty() || requests != 0 || !out_.segments.empty();
   flush();
+  if (!all_begun_) [[unlikely]]
+    begin_or_wait();
   if (has_others_) {
-    if (!all_begun_) begin_or_wait();
     useful |= count_crossed();
     publish_gauges();
   }

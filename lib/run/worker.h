@@ -106,7 +106,7 @@ class Worker {
   const bool has_others_;   // cores of this endpoint
   const bool shares_cpu_;
   bool begun_ = false;      // this core has had its first turn
-  bool all_begun_;
+  bool all_begun_ = false;  // before, no frame is taken: it is where applications listen
   Cores& cores_;
   nic::Port& port_;
   stack::Config config_;

@@ -23,6 +23,7 @@ from pathlib import Path
 import cases_bulk  # noqa: F401  (each fills the list)
 import cases_cores  # noqa: F401
 import cases_data  # noqa: F401
+import cases_devices  # noqa: F401
 import cases_doctor  # noqa: F401
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
@@ -32,9 +33,11 @@ import cases_link  # noqa: F401
 import cases_load  # noqa: F401
 import cases_network  # noqa: F401
 import cases_offloads  # noqa: F401
+import cases_outage  # noqa: F401
 import cases_peer  # noqa: F401
 import cases_settings  # noqa: F401
 import cases_stat  # noqa: F401
+import cases_wrong  # noqa: F401
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network
 from world import CALL_BACK, ECHO, KERNEL, World

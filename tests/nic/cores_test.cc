@@ -3,6 +3,7 @@
 // every byte is right, each core carries its share, and as many frames cross as the way of steering predicts.
 #include <gtest/gtest.h>
 #include <millrace/millrace.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -25,6 +26,7 @@ struct Mode {
   bool threads;          // a thread for each core, else all on one
   uint32_t connections = 10'000;
   uint32_t at_a_time = 10'000;
+  bool memif = false;    // two devices that are joined by shared memory, not by rings
 };
 
 Config end(uint32_t last_byte, uint32_t cores, const Mode& mode) {
@@ -38,6 +40,19 @@ Config end(uint32_t last_byte, uint32_t cores, const Mode& mode) {
   config.max_time_wait = 16384;
   config.seed = last_byte;
   return config;
+}
+
+// The server's end is there first.
+std::pair<Endpoint, Endpoint> ends_of(const Mode& mode) {
+  Config left = end(2, mode.left, mode), right = end(3, mode.right, mode);
+  if (!mode.memif) return Endpoint::pair(left, right);
+  // An abstract one: no file. The driver keeps listening at it when its device has gone.
+  static int number = 0;
+  std::string socket = "socket=/millrace-cores-" + std::to_string(getpid()) + "-" + std::to_string(number++);
+  left.device = "net_memif1,role=client," + socket;
+  right.device = "net_memif0,role=server," + socket;
+  Endpoint server(right);
+  return {Endpoint(left), std::move(server)};
 }
 
 // What one connection sends and wants back: most of them one segment, some of them many.
@@ -143,8 +158,7 @@ class Cores : public testing::TestWithParam<Mode> {
   void check_crossings(Endpoint& end, double predicted);
 
   const Mode& mode_ = GetParam();
-  std::pair<Endpoint, Endpoint> ends_ =
-      Endpoint::pair(end(2, GetParam().left, GetParam()), end(3, GetParam().right, GetParam()));
+  std::pair<Endpoint, Endpoint> ends_ = ends_of(GetParam());
   std::vector<Client> clients_;
   std::vector<Server> servers_;
   const Application client_ = [this](Channel& channel) { clients_[channel.core()](channel); };
@@ -254,6 +268,8 @@ constexpr Mode modes[] = {
     {"two_software_threads", 2, 2, 0, false, true, 10'000, 2'000},
     {"eight_software_threads", 8, 8, 0, false, true, 10'000, 2'000},
     {"four_software_100k", 4, 4, 0, false, false, 100'000, 100'000},
+    {"four_memif_100k", 4, 4, 0, false, false, 100'000, 100'000, true},
+    {"two_to_four_memif_threads", 2, 4, 2, false, true, 10'000, 2'000, true},
     // The wire brings each frame to its core, as RSS does.
     {"four_agree", 4, 4, 0, true, false},
     {"eight_agree_threads", 8, 8, 0, true, true, 10'000, 2'000},

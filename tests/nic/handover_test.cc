@@ -16,6 +16,7 @@
 #include "nic/port.h"
 #include "nic/rss.h"
 #include "nic/rx.h"
+#include "nic/topology.h"
 #include "nic/tx.h"
 
 namespace millrace::nic {
@@ -263,10 +264,13 @@ TEST(RssKey, ASymmetricKeyIsSymmetric) {
 
 TEST(Cpus, LcoresTakeWhatTheProcessMayUseInTurn) {
   const std::vector<uint32_t>& cpus = allowed_cpus();
-  std::vector<uint32_t> chosen = choose_cpus(cpus[0], static_cast<uint32_t>(2 * cpus.size()));
+  Config config;
+  config.cores = static_cast<uint32_t>(2 * cpus.size());
+  std::vector<uint32_t> chosen = cpus_for(config);
+  ASSERT_EQ(chosen.size(), 2 * cpus.size());
   for (size_t i = 0; i < chosen.size(); ++i) EXPECT_EQ(chosen[i], cpus[i % cpus.size()]);
-  EXPECT_EQ(choose_cpus(cpus.back(), 1)[0], cpus.back());
-  EXPECT_EQ(choose_cpus(0, 1)[0], cpus[0]);
+  config.lcore = cpus.back();
+  EXPECT_EQ(cpus_for(config)[0], cpus.back());
 }
 
 class Quota : public testing::Test {

@@ -42,11 +42,14 @@ struct Config {
   uint16_t port = 7;                   // for programs: where to listen or connect; the endpoint does not look at it
   Mode mode = Mode::inlined;           // for Endpoint::run()
   uint32_t cores = 1;                  // each runs a share of the flows; 256 at most. What follows is for each of them
-  uint32_t lcore = 0;                  // the CPU that runs the first; the others take the next that the process may use
+  // The CPU that runs the first; the others take the next that the process may use. any_lcore: those of the device's NUMA node
+  // before others.
+  static constexpr uint32_t any_lcore = UINT32_MAX;
+  uint32_t lcore = any_lcore;
   uint32_t queues = 0;                 // of the device; 0: one for each core, as far as it has them
   bool hardware_steering = true;       // let the NIC bring frames to their cores (RSS) where it can. Of a pair: both
                                        // ends have a flow on the same core
-  uint32_t max_connections = 16384;    // at a time, to 16777215; all memory for them is taken at the start
+  uint32_t max_connections = 16384;    // at a time, to 16777214; all memory for them is taken at the start
   uint32_t max_time_wait = 65536;      // connections in TIME-WAIT, 64 bytes each; beyond, the oldest ends early
   // mbufs of 2.4 KB for each of receiving, sending and the application's own: 4096 to 67108864. Text that waits in
   // queues or for the application holds them

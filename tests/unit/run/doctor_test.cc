@@ -343,6 +343,15 @@ TEST_F(Doctor, a_cpu_on_another_node) {
   machine.file("/sys/devices/system/node/node1/cpulist", "4-7");
   expect("NUMA", Finding::poor, "CPU 2 is on another node", "one of 4-7");
 }
+TEST_F(Doctor, a_cpu_that_nobody_has_chosen_is_of_the_devices_node) {
+  machine.file("/sys/devices/system/node/node0/cpulist", "0-3").file("/sys/devices/system/node/node1/cpulist", "4-7");
+  Config config = on_nic();
+  config.lcore = Config::any_lcore;
+  std::string said;
+  for (const Finding& f : machine.examine({config}))
+    if (f.subject == "NUMA") said = std::string(name(f.verdict)) + ": " + f.what;
+  EXPECT_EQ(said, "good: 0000:3b:00.0 and CPU 4 are on node 1");
+}
 TEST_F(Doctor, a_cpu_that_is_not_left_alone) {
   machine.file(cpus + "/isolated", "3");
   expect("CPU isolation", Finding::poor, "on CPU 2",

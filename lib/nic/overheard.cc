@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Taking stderr for a while. (nic/overheard.h)
+#include "nic/overheard.h"
+
+#include <fcntl.h>
+#include <rte_log.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <sstream>
+
+namespace millrace::nic {
+
+static bool shows_all = false;
+static Overheard* innermost = nullptr;  // the start and the end are one thread's
+
+void Overheard::show_all() {
+  shows_all = true;
+}
+
+// DPDK's own stream writes to the system's log as well; while this lives it is stderr alone.
+Overheard::Overheard()
+    : outer_(innermost), heard_(memfd_create("millrace-heard", MFD_CLOEXEC)), shown_(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)),
+      log_(rte_log_get_stream()) {
+  innermost = this;
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &signals_);
+  std::fflush(stderr);
+  if (heard_ < 0 || shown_ < 0) return;
+  dup2(heard_, STDERR_FILENO);
+  rte_openlog_stream(stderr);
+}
+
+Overheard::~Overheard() {
+  innermost = outer_;
+  std::fflush(stderr);
+  rte_openlog_stream(log_ == stderr ? nullptr : log_);
+  std::string all = shows_all ? text() : "";
+  if (shown_ >= 0) {
+    if (heard_ >= 0) dup2(shown_, STDERR_FILENO);
+    close(shown_);
+  }
+  if (heard_ >= 0) close(heard_);
+  std::fputs(all.c_str(), stderr);
+  // One that has come is taken away before it may come again.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  const timespec at_once{0, 0};
+  if (sigismember(&signals_, SIGPIPE) == 0) sigtimedwait(&pipe, nullptr, &at_once);
+  pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
+}
+
+std::string Overheard::text() const {
+  std::fflush(stderr);
+  std::string out;
+  char buffer[4096];
+  for (off_t at = 0; heard_ >= 0;) {
+    ssize_t got = pread(heard_, buffer, sizeof buffer, at);
+    if (got <= 0) break;
+    out.append(buffer, static_cast<size_t>(got));
+    at += got;
+  }
+  return out;
+}
+
+// "memif_socket_create(): Failed to ..." -> "Failed to ..."; "EAL: FATAL: Cannot ..." -> "Cannot ..."
+static std::string without_names(std::string line) {
+  for (size_t at = line.find(": "); at != std::string::npos && at < 48; at = line.find(": ")) {
+    std::string name = line.substr(0, at);
+    bool is_name = name.find(' ') == std::string::npos && (name.ends_with("()") || name == "EAL" || name == "FATAL");
+    if (!is_name) break;
+    line.erase(0, at + 2);
+  }
+  while (!line.empty() && (std::isspace(static_cast<unsigned char>(line.back())) || line.back() == '.')) line.pop_back();
+  return line;
+}
+
+// What the libraries below net_af_xdp tell of a program that they load nevertheless, and EAL of any machine.
+static bool is_chat(const std::string& line) {
+  for (const char* begin : {"libbpf: elf: skipping", "libxdp: No bpffs", "libxdp: Can't use dispatcher",
+                            "libxdp: Falling back", "EAL: Detected", "EAL: Selected IOVA", "EAL: Multi-process socket",
+                            "EAL: Physical addresses are", "EAL: VFIO support", "EAL: Probing", "TELEMETRY: "})
+    if (line.starts_with(begin)) return true;
+  return false;
+}
+
+std::string Overheard::reason() const {
+  const std::string all = text(), kernels = "Kernel error message: ";
+  std::string first;
+  std::istringstream lines(all);
+  for (std::string line; std::getline(lines, line);) {
+    if (size_t at = line.find(kernels); at != std::string::npos) first = "the kernel: " + line.substr(at + kernels.size());
+    if (first.empty() && !is_chat(line)) first = without_names(line);
+    if (first.starts_with("the kernel: ")) break;
+  }
+  return first.empty() ? "" : " (it says: " + first + ")";
+}
+
+std::string Overheard::latest() {
+  return innermost == nullptr ? "" : innermost->reason();
+}
+
+}  // namespace millrace::nic
