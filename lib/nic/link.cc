@@ -11,6 +11,7 @@
 #include "nic/machine.h"
 #include "nic/port_setup.h"
 #include "nic/rss.h"
+#include "nic/sleeper.h"
 
 namespace millrace::nic {
 
@@ -32,6 +33,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   std::string pci = pci_address(config.device);
   port.is_virtual = pci.empty();
   port.kernel_behind = is_tap(driver);
+  port.idle = choose_idle(config.idle, driver);
   port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
   bool own_memory = small_pages() && copies_by_cpu(driver);
   make_pools(port, config, {config.packet_buffers, extra, config.cores, own_memory});
@@ -75,6 +77,7 @@ std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
     Port& port = link->ports_[i];
     port.name = "net_ring_" + name + "ab"[i];
     port.rss_key = shared_key;
+    port.idle = choose_idle(config.idle, "net_ring");
     make_pools(port, config, {cache_size(config.packet_buffers) * 2, extra, lcores, small_pages()});
     port.id = create_ring_device(name + "ab"[i], link->rings_[i], link->rings_[1 - i]);
     start_port(port, config, true);
