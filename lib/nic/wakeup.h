@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Waking who sleeps, beside a packet's way: a core whose rings are empty, or an application's thread that waits for events.
+// Waking who sleeps, beside a packet's way: a core whose rings are empty, or an application's thread that waits.
 //
 //   sleeper                       producer
 //     flag = asleep                 write into a ring that it reads, and publish

@@ -74,9 +74,10 @@ class Channel {
   bool wait(Duration at_most);
   // The same for a thread that has several channels, 256 at most: until one of these has events.
   static bool wait(std::span<Channel* const> channels, Duration at_most);
-  // Under Endpoint::run() a core that sleeps (Config::idle) still calls its application every millisecond, since that may
-  // look at a clock. Who says here when it wants to be called next, on the clock of now(), is called then at the latest,
-  // and before only if there is work; that may be Instant::never(), for who lives by events alone. Holds until then.
+  // Under Endpoint::run() a core that sleeps (Config::idle) still calls its application every millisecond, since that
+  // may look at a clock. Who says here when it wants to be called next, on the clock of now(), is called then at the
+  // latest, and before only if there is work; that may be Instant::never(), for who lives by events alone. Holds until
+  // then, or until it says something else.
   void call_by(Instant time);
   static constexpr Duration longest_between_calls = milliseconds(1);
 

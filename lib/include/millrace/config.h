@@ -34,8 +34,8 @@ enum class Idle : uint8_t {
   automatic,  // sleep where a kernel is at the other end (net_tap, net_af_packet, net_af_xdp), else spin
   spin,       // look again at once: lowest latency, and all of a CPU
   pause,      // with pauses that grow to a microsecond: the same, easier on a hyper-thread beside it
-  sleep,      // after a while without work: until a frame, a request or a timer, by rx interrupt where the driver has it,
-              // else half a millisecond at a time
+  sleep,      // after a while without work: until a frame, a request or a timer, by rx interrupt where the driver has
+              // it, else half a millisecond at a time
 };
 
 struct Config {

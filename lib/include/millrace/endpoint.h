@@ -53,8 +53,8 @@ class Endpoint {
   void turn(const Application& application);
   // ...or of one core, for which the calling thread becomes the lcore: several threads may run several cores. True if
   // it did something; where nothing did, idle() does what Config::idle says, and sleeps until there is work, or the
-  // core's next timer, or for `at_most`: who has a clock of its own in its loop says how long that can wait. A thread that
-  // runs several cores is woken for this one only.
+  // core's next timer, or for `at_most`: who has a clock of its own in its loop says how long that can wait. A thread
+  // that runs several cores is woken for this one only.
   bool turn(uint32_t core, const Application& application);
   void idle(uint32_t core, Duration at_most = milliseconds(1));
   // The orderly end: new opens are refused, FIN to all, turns for a second at most until the peers have answered, RST
@@ -79,8 +79,9 @@ class Endpoint {
   // What run() prints: "net_tap0: driver net_tap, MAC ..." with queues, checksums, NUMA, buffers and addresses. Any
   // thread.
   std::string banner() const;
-  // Time stamp counter cycles of a core so far: in turns that received, sent or were asked something; asleep (Config::idle);
-  // and in all, of which the rest went into looking in vain. Of the sleeps, wakeups ended by work and not by a time.
+  // Time stamp counter cycles of a core so far: in turns that received, sent or were asked something; asleep
+  // (Config::idle); and in all, of which the rest went into looking in vain. Of the sleeps, wakeups ended by work and
+  // not by a time.
   struct Load {
     uint64_t useful_cycles, asleep_cycles, total_cycles;
     uint64_t turns, useful_turns;
