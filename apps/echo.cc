@@ -12,6 +12,7 @@ int main(int argc, char** argv) try {
   Endpoint endpoint{config};
   std::atomic<int> failed = 0;
   int result = endpoint.run([&](Channel& channel) {  // inline: called each turn of each core
+    channel.call_by(Instant::never());  // events are all that it lives by: its core may sleep until there are some
     if (channel.first_turn()) channel.listen({.port = config.port});
     for (Event& event : channel.events()) {
       switch (event.kind) {

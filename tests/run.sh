@@ -224,6 +224,11 @@ sanitized=
 CXX=clang++ configure build-sanitize -Dprograms=false -Dbuildtype=plain -Doptimization=1 -Ddebug=false \
   -Ddebug_checks=true -Db_sanitize=address,undefined && compile build-sanitize && sanitized=yes
 
+# What several threads touch and needs no DPDK.
+threads=
+CXX=clang++ configure build-threads -Dprograms=false -Dbuildtype=plain -Doptimization=1 -Ddebug=true -Db_sanitize=thread \
+  -Db_lundef=false && compile build-threads tests/unit/nic/unit_wakeup && threads=yes
+
 # As it is released: the programs, the simulator, and the tests that are not in the other build. DPDK and sanitizers do
 # not go together well.
 release=
@@ -252,6 +257,9 @@ if [ -n "$sanitized" ]; then
   run_suite build-sanitize conformance
   run_suite build-sanitize fuzz
   simulate sim-sanitized build-sanitize 1 400
+fi
+if [ -n "$threads" ]; then
+  run_suite build-threads unit threads "$(tests_of build-threads | cut -d'|' -f2 | grep -v '^unit/wakeup$' | tr '\n' ' ')"
 fi
 if [ -n "$release" ]; then
   run_suite build unit unit-dpdk "$core_tests"

@@ -47,6 +47,7 @@ Crew::Crew(const Plan& plan, std::optional<Endpoint> client, std::optional<Endpo
       server_(std::move(server)),
       loads_(make_loads(plan, client_)),
       servers_(std::move(servers)),
+      client_cycles_(client_ ? client_->load(0).cycles_per_second : 0),
       meter_(plan, {.client = client_ ? &*client_ : nullptr,
                     .server = server_ ? &*server_ : nullptr,
                     .loads = pointers(loads_),
@@ -66,8 +67,18 @@ bool Crew::turn(uint32_t thread) {
   return useful;
 }
 
+// Waking up takes a while: shortly before a request is due it spins.
+static Duration time_until(uint64_t due, double cycles_per_second) {
+  constexpr uint64_t most = 1'000'000, to_wake = 100'000;
+  uint64_t now = read_cycles();
+  if (due == UINT64_MAX) return nanoseconds(most);
+  double ns = due > now ? static_cast<double>(due - now) / cycles_per_second * 1e9 : 0;
+  return nanoseconds(ns > most ? most : ns < to_wake ? 0 : static_cast<uint64_t>(ns) - to_wake);
+}
+
 void Crew::idle(uint32_t thread) {
-  runs_client(thread) ? client_->idle(thread) : server_->idle(server_core(thread));
+  if (!runs_client(thread)) return server_->idle(server_core(thread));
+  client_->idle(thread, time_until(loads_[thread]->next_due(), client_cycles_));
 }
 
 void Crew::loop(uint32_t thread) {

@@ -45,6 +45,7 @@ class Crew {
   std::optional<Endpoint> client_, server_;
   std::vector<std::unique_ptr<Load>> loads_;
   std::vector<std::unique_ptr<Server>> servers_;
+  const double client_cycles_;  // a second
   Meter meter_;
   Conductor conductor_;
   const Application client_turn_, server_turn_;

@@ -265,6 +265,10 @@ uint64_t Exchange::not_sent(uint64_t cycles) const {
   return std::min(due, limit_ - begun_);
 }
 
+uint64_t Exchange::next_due() const {
+  return is_open_ && started_ && begun_ != limit_ ? arrivals_.due() : UINT64_MAX;
+}
+
 uint64_t Exchange::unanswered() const {
   uint64_t sum = 0;
   for (const Lane& lane : lanes_)

@@ -23,6 +23,7 @@ class Exchange final : public Load {
   void operator()(Channel& channel) override;
   uint64_t not_sent(uint64_t cycles) const override;
   uint64_t unanswered() const override;
+  uint64_t next_due() const override;
   // http: how often each status came.
   const HttpResponses* http() const { return http_.get(); }
 

@@ -52,6 +52,8 @@ class Load {
   virtual uint64_t not_sent(uint64_t) const { return 0; }  // by that time, in cycles
   virtual uint64_t unanswered() const { return 0; }
   uint64_t most_late_ns() const { return scale_.ns(most_late_); }
+  // On its core's thread: when it wants its next turn whatever happens, in cycles. Closed loop: only events move it.
+  virtual uint64_t next_due() const { return UINT64_MAX; }
 
  protected:
   enum class Phase : uint8_t { idle, connecting, ready, waiting, closing, aborted };

@@ -26,8 +26,11 @@ static Json rates(const EndpointName& endpoint, const Json& before, const Json& 
   Json out = {{"endpoint", endpoint.number}, {"core", endpoint.core}, {"port", endpoint.port},
               {"address", endpoint.address}, {"seconds", seconds}};
   out["useful_percent"] = total > 0 ? std::min(100.0, 100 * since("useful_cycles") / total) : 0;
+  out["asleep_percent"] = total > 0 ? std::min(100.0, 100 * since("asleep_cycles") / total) : 0;
   out["turns_per_second"] = rate("turns");
-  out["turn_us"] = turns > 0 ? total / turns / std::max(now.value("cycles_per_second", 0.0), 1.0) * 1e6 : 0;
+  out["useful_turns_per_second"] = rate("useful_turns");
+  out["sleeps_per_second"] = rate("sleeps");
+  out["turn_us"] = turns > 0 ? std::max(total - since("asleep_cycles"), 0.0) / turns / std::max(now.value("cycles_per_second", 0.0), 1.0) * 1e6 : 0;
   out["segments_received_per_second"] = rate("segments_received");
   out["segments_sent_per_second"] = rate("segments_sent");
   out["bytes_received_per_second"] = rate("bytes_received");
@@ -42,16 +45,16 @@ static Json rates(const EndpointName& endpoint, const Json& before, const Json& 
 }
 
 static std::string head() {
-  return format("%4s %-18s %-18s %7s %8s %8s %8s %8s %8s %8s %8s %7s %7s %8s %8s", "CORE", "PORT", "ADDRESS", "USEFUL%",
-                "TURN us", "RX seg", "TX seg", "RX bit", "TX bit", "OPEN", "CLOSED", "RETR", "DROP", "CONNS", "T-WAIT");
+  return format("%4s %-18s %-18s %7s %7s %8s %8s %8s %8s %8s %8s %8s %7s %7s %8s %8s", "CORE", "PORT", "ADDRESS", "USEFUL%",
+                "ASLEEP%", "TURN us", "RX seg", "TX seg", "RX bit", "TX bit", "OPEN", "CLOSED", "RETR", "DROP", "CONNS", "T-WAIT");
 }
 
 static std::string line(const Json& row) {
   auto n = [&](const char* name) { return row.value(name, 0.0); };
   auto brief = [&](const char* name, double factor = 1) { return short_number(factor * n(name)); };
   std::string port = row.value("port", ""), address = row.value("address", "");
-  return format("%4lu %-18.18s %-18s %7.1f %8s %8s %8s %8s %8s %8s %8s %7s %7s %8s %8s", row.value("core", 0ul),
-                port.c_str(), address.c_str(), n("useful_percent"), short_number(n("turn_us")).c_str(),
+  return format("%4lu %-18.18s %-18s %7.1f %7.1f %8s %8s %8s %8s %8s %8s %8s %7s %7s %8s %8s", row.value("core", 0ul),
+                port.c_str(), address.c_str(), n("useful_percent"), n("asleep_percent"), short_number(n("turn_us")).c_str(),
                 brief("segments_received_per_second").c_str(), brief("segments_sent_per_second").c_str(),
                 brief("bytes_received_per_second", 8).c_str(), brief("bytes_sent_per_second", 8).c_str(),
                 brief("opens_per_second").c_str(), brief("closed_per_second").c_str(),

@@ -13,6 +13,7 @@
 #include "nic/machine.h"
 #include "nic/port_setup.h"
 #include "nic/rss.h"
+#include "nic/sleeper.h"
 #include "nic/topology.h"
 
 namespace millrace::nic {
@@ -34,6 +35,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   std::string pci = pci_address(config.device);
   port.is_virtual = pci.empty();
   port.kernel_behind = is_tap(driver);
+  port.idle = choose_idle(config.idle, driver);
   port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
   bool own_memory = small_pages() && copies_by_cpu(config.device);
   make_pools(port, config, {config.packet_buffers + buffers_kept(driver), extra, config.cores, own_memory});
@@ -82,6 +84,7 @@ std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
     Port& port = link->ports_[i];
     port.name = "net_ring_" + name + "ab"[i];
     port.rss_key = shared_key;
+    port.idle = choose_idle(config.idle, "net_ring");
     make_pools(port, config, {cache_size(config.packet_buffers) * 2, extra, lcores, small_pages()});
     port.id = create_ring_device(name + "ab"[i], link->rings_[i], link->rings_[1 - i]);
     start_port(port, config, true);

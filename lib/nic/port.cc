@@ -21,6 +21,7 @@
 #include "nic/overheard.h"
 #include "nic/port_setup.h"
 #include "nic/rss.h"
+#include "nic/sleeper.h"
 #include "nic/topology.h"
 #include "nic/tx.h"
 
@@ -72,7 +73,7 @@ static uint16_t queues_of(const Port& port, const Config& config, const rte_eth_
   return static_cast<uint16_t>(std::min(wanted, most));
 }
 
-static void configure(Port& port, const Config& config, const rte_eth_dev_info& info) {
+static void configure(Port& port, const Config& config, const rte_eth_dev_info& info, bool rx_interrupts) {
   rte_eth_conf conf{};
   port.offloads = choose_offloads(config, info, {.kernel_behind = port.kernel_behind,
                                                  .keeps_buffers = std::strcmp(info.driver_name, "net_ring") == 0,
@@ -80,6 +81,7 @@ static void configure(Port& port, const Config& config, const rte_eth_dev_info& 
   conf.rxmode.offloads = port.offloads.rx;
   conf.txmode.offloads = port.offloads.tx;
   conf.rxmode.mtu = config.mtu;
+  conf.intr_conf.rxq = rx_interrupts ? 1 : 0;
   ask_for_rss(port, config, info, conf);
   std::string queues = std::to_string(port.queues) + (port.queues == 1 ? " queue" : " queues") + " each way";
   must(rte_eth_dev_configure(port.id, port.queues, port.queues, &conf), port, queues.c_str());
@@ -130,6 +132,7 @@ static std::string describe(const Port& port, const Config& config, const rte_et
   out += "  queues: " + describe_steering(port) + "\n";
   out += describe(port.offloads, config);
   out += describe_cpus(port);
+  out += "  idle: " + describe_idle(port) + "\n";
   const CorePort& core = port.cores[0];
   out += "  buffers: " + std::to_string(core.rx_pool.buffers()) + " rx, " +
          std::to_string(core.tx_pool.buffers()) + " tx, " + std::to_string(core.app_pool.buffers()) +
@@ -190,7 +193,12 @@ void start_port(Port& port, const Config& config, bool own_mac) {
   port.vlan = config.vlan;
   port.copy_limit = copy_limit_of(config);
   choose_mac(port, config, own_mac);
-  configure(port, config, info);
+  try {
+    configure(port, config, info, port.idle == Idle::sleep);
+  } catch (const ConfigError&) {  // no interrupts, perhaps: who sleeps does without them
+    if (port.idle != Idle::sleep) throw;
+    configure(port, config, info, false);
+  }
   agree_on_owners(port, info);
   if (config.cores > 1) {
     std::vector<uint32_t> cpus;

@@ -15,6 +15,7 @@
 #include "nic/link_watch.h"
 #include "nic/mempool.h"
 #include "nic/offloads.h"
+#include "nic/wakeup.h"
 #include "wire/mac.h"
 #include "wire/steering.h"
 
@@ -34,6 +35,7 @@ struct CorePort {
   PacketPool tx_pool;   // headers and copied payload; emptied by the wire alone
   PacketPool app_pool;  // payload that applications allocate; a pool of its own, for held payload must
                         // never keep an ACK from leaving
+  std::unique_ptr<Wakeup> wakeup = std::make_unique<Wakeup>();  // of who runs it
 };
 
 // Who brings a frame to its owner.
@@ -43,8 +45,9 @@ struct Port {
   uint16_t id = 0;
   bool is_open = false;
   bool is_virtual = true;
-  bool kernel_behind = false;  // each poll is a system call and a kernel needs the CPU: idling may sleep
+  bool kernel_behind = false;  // it is a tap
   bool promiscuous = false;    // was asked of the device, and is taken back at the end
+  Idle idle = Idle::spin;      // never automatic
   wire::Mac mac;               // Millrace's own
   uint16_t vlan = 0;           // 0: frames have no tag
   uint32_t copy_limit = 0;     // bytes of text that are copied, where longer ones need not be

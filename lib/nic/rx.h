@@ -33,8 +33,15 @@ class Rx {
     uint32_t dropped = 0;  // the other core does not keep up
   };
   const Crossed& crossed() const { return crossed_; }
+  // What it has is held up by a core that does not keep up.
+  bool is_waiting() const { return waited_ != 0; }
+  // Calls of poll() that look at all there is.
+  uint32_t polls_for_all() const {
+    return handover_ == nullptr ? 1 : (handover_->queues() + sources_per_poll - 1) / sources_per_poll;
+  }
 
  private:
+  static constexpr uint32_t sources_per_poll = 32;  // rings that one looks into
   using Crossing = Handover::Crossing;
   using Cores = uint64_t[wire::Steering::max_cores / 64];  // a bit for each
 

@@ -14,7 +14,6 @@
 
 namespace millrace::nic {
 
-static constexpr uint32_t sources_per_poll = 32;  // rings that one poll looks into
 static constexpr uint32_t patience = 1000;        // polls that a full ring holds a queue up
 static constexpr uint32_t hashes_to_check = 64;   // a queue's first
 
@@ -31,6 +30,12 @@ static void for_each(const uint64_t* cores, Do&& what) {
   for (uint32_t word = 0; word < wire::Steering::max_cores / 64; ++word)
     for (uint64_t bits = cores[word]; bits != 0; bits &= bits - 1)
       what(64 * word + static_cast<uint32_t>(std::countr_zero(bits)));
+}
+
+static uint64_t crossed_to(const uint64_t* cores) {
+  uint64_t any = 0;
+  for (uint32_t word = 0; word < wire::Steering::max_cores / 64; ++word) any |= cores[word];
+  return any;
 }
 
 // From each ring in turn, so that none is forgotten.
@@ -156,6 +161,9 @@ void Rx::publish(const Cores& touched) {
     ring.refresh_head();
     if (ring.room() < limits::rx_burst) set(full_, to);
   });
+  if (port_->idle != Idle::sleep || crossed_to(touched) == 0) return;
+  Wakeup::fence();
+  for_each(touched, [&](uint32_t to) { port_->cores[to].wakeup->wake_after_fence(); });
 }
 
 }  // namespace millrace::nic

@@ -210,7 +210,15 @@ uint16_t Tx::offer(rte_mbuf** mbufs, uint16_t count) {
     relay_->advance(1);
   }
   relay_->publish();
+  port_->cores[queue_].wakeup->wake();
   return count;
+}
+
+bool Tx::is_idle() const {
+  if (tail_ != head_) return false;
+  for (Handover::Crossing* ring : forwarded_)
+    if (ring->available() != 0) return false;
+  return true;
 }
 
 // What the driver does not take stays in its ring.

@@ -45,6 +45,8 @@ class Tx {
             std::span<const wire::SackBlock> sacks);
   // Offers the backlog to the driver. True when nothing is left of it.
   bool flush();
+  // Nothing waits: for the driver, or for this core's queue.
+  bool is_idle() const;
   // The end: stock and backlog go back to their pool. Returns the number of frames that were never sent.
   uint32_t drop_all();
   // Frames that the driver's check refused (rte_eth_tx_prepare): a fault of ours or of the driver.

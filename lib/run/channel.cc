@@ -31,6 +31,8 @@ ChannelHost::ChannelHost(run::Worker& owner, uint32_t channel_number, bool inlin
   channel.requests_.init(request_slots_.data(), ring_size);
   // A thread of its own knows itself when it comes first; only inline there are turns to count.
   channel.turn_ = is_inline ? 0 : 1;
+  channel.wakes_core_ = !is_inline && worker.wakeup().is_open();
+  if (!is_inline) reader.open();
   worker.output().events[number] = {event_slots_.data(), ring_size - 1, 0, ring_size};
 }
 
@@ -40,11 +42,22 @@ void ChannelHost::publish() {
   if (written == 0) return;
   ring.advance(written);
   ring.publish();
+  if (!is_inline) reader.wake();
 }
 
 void ChannelHost::call(const Application& application) {
+  called_at_ = channel.events_.tail();
   application(channel);
   ++channel.turn_;
+}
+
+bool ChannelHost::has_more() const {
+  return !spilled_.empty() || (is_inline && called_at_ != channel.events_.tail());
+}
+
+void ChannelHost::end() {
+  ended.store(true, std::memory_order_release);
+  reader.signal();
 }
 
 void ChannelHost::begin() {
@@ -180,6 +193,7 @@ void Channel::submit() {
   }
   requests_.advance(1);
   requests_.publish();
+  if (wakes_core_) wake_core();
 }
 
 uint32_t Channel::core() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The core's side of a Channel, stage 7 of a packet's way: events -> ring -> application -> ring -> requests.
-// All functions but make_room() and discard() run on the worker's thread.
+// All functions but make_room(), discard() and wait() run on the worker's thread.
 //
 //   event ring    [reclaimed, head)  given back by the application, buffers not yet looked after
 //                 [head, tail)       delivered
@@ -9,11 +9,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "millrace/channel.h"
 #include "millrace/endpoint.h"
 #include "nic/clock.h"
+#include "nic/wakeup.h"
+#include "run/spin.h"
 
 namespace millrace::run {
 class Worker;
@@ -35,12 +38,16 @@ struct ChannelHost {
   void reclaim();  // what lies before that point
   // Gives waiting requests to the core, limits::requests_per_turn at most. Returns how many.
   uint32_t take_requests();
+  // There is work here that no producer tells of any more.
+  bool has_more() const;
   // The end: nobody reads the ring any more; what is in it counts as read.
   void read_all();
-  void end() { ended.store(true, std::memory_order_release); }
+  void end();
 
   // The application's side, when the ring of requests is full. False: the endpoint has ended.
   bool make_room();
+  // Until one of these has events, so long at most, or Ctrl-C.
+  static bool wait(std::span<Channel* const> channels, Duration at_most);
   // What becomes of a request to an endpoint that has ended: its buffers go back.
   void discard(const Request& request);
 
@@ -52,8 +59,12 @@ struct ChannelHost {
   std::atomic<bool> ended{false};
   Request discarded{};
   nic::Clock clock;
+  Instant call_by;      // when the application wants to be called; 0: it has not said
+  nic::Wakeup reader;   // the application's thread, if it has one
+  run::Spin patience;   // of that
 
  private:
+  uint32_t called_at_ = 0;  // inline: what had been written for the application when it was called last
   uint32_t take_spilled(uint32_t limit);
   void spill();
 

@@ -187,6 +187,9 @@ void Settings::add(Config& config) {
          "of the device each way; 0: one for each core, as far as it has them");
   add_place(*this, config.hardware_steering, "steering", "--software-steering",
             "who brings frames to their cores: the NIC's RSS if it has one, or all here");
+  choice<Idle>("idle", "--idle", config.idle,
+               {{"auto", Idle::automatic}, {"spin", Idle::spin}, {"pause", Idle::pause}, {"sleep", Idle::sleep}},
+               "without work: look again at once, with pauses, or sleep; auto: sleep where a kernel is at the other end");
   number("seed", "--seed", config.seed, 0, INT64_MAX,
          "makes ports and sequence numbers repeatable; 0: random");
   section("pools", "places of each core, all taken at the start");

@@ -115,18 +115,38 @@ int Endpoint::run(const Application& application) {
   return finish(application);
 }
 
+// As in a worker's loop (run/idle.cc), of all channels.
+static Duration until_next_call(const std::vector<ChannelHost*>& hosts) {
+  Instant now = hosts[0]->channel.now();
+  bool have_all_said = true;
+  Instant next = now + seconds(1);
+  for (ChannelHost* host : hosts) {
+    if (host->call_by <= now) host->call_by = {};
+    have_all_said &= host->call_by != Instant{};
+    if (host->call_by != Instant{}) next = std::min(next, host->call_by);
+  }
+  if (!have_all_said) next = std::min(next, now + Channel::longest_between_calls);
+  return next - now;
+}
+
 // The application's thread: it polls, as the workers do, and rests where a kernel may need its CPU.
 static void call_until_stopped(const Endpoint& endpoint, const std::vector<ChannelHost*>& hosts,
                                const Application& application) {
   constexpr uint32_t calls_before_rest = 1000;
   uint32_t idle = 0;
+  std::vector<Channel*> channels;
+  for (ChannelHost* host : hosts) channels.push_back(&host->channel);
+  bool may_sleep = hosts[0]->worker.port().idle == Idle::sleep;
   while (!endpoint.stopping()) {
     ++idle;
     for (ChannelHost* host : hosts) {
       if (host->channel.has_events()) idle = 0;
       host->call(application);
     }
-    if (idle > calls_before_rest)
+    if (idle == 0) continue;
+    if (may_sleep)
+      Channel::wait(channels, until_next_call(hosts));
+    else if (idle > calls_before_rest)
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     else
       __builtin_ia32_pause();
@@ -144,6 +164,7 @@ int Endpoint::run_beside(const Application& application) {
   std::thread thread([&] {
     call_until_stopped(*this, hosts, application);
     ended.store(true, std::memory_order_release);
+    for (auto& worker : impl_->workers) worker->wake_all();
   });
   loops([&](uint32_t core) {
     run::Worker& worker = *impl_->workers[core];
@@ -176,8 +197,8 @@ bool Endpoint::turn(uint32_t core, const Application& application) {
   return impl_->workers[core]->single_turn(application);
 }
 
-void Endpoint::idle(uint32_t core) {
-  impl_->workers[core]->idle();
+void Endpoint::idle(uint32_t core, Duration at_most) {
+  impl_->workers[core]->idle(at_most);
 }
 
 int Endpoint::finish(const Application& application) {
@@ -195,6 +216,7 @@ bool Endpoint::stopping() const {
 }
 void Endpoint::stop() {
   impl_->stop.store(true, std::memory_order_relaxed);
+  for (auto& worker : impl_->workers) worker->wake_all();
 }
 
 Channel& Endpoint::attach(uint32_t core) {
@@ -236,7 +258,11 @@ Endpoint::Load Endpoint::load() const {
     Load one = load(i);
     sum.useful_cycles += one.useful_cycles;
     sum.total_cycles += one.total_cycles;
+    sum.asleep_cycles += one.asleep_cycles;
     sum.turns += one.turns;
+    sum.useful_turns += one.useful_turns;
+    sum.sleeps += one.sleeps;
+    sum.wakeups += one.wakeups;
     sum.longest_turn = std::max(sum.longest_turn, one.longest_turn);
   }
   return sum;

@@ -96,6 +96,7 @@ Inquiry::Outcome Inquiry::ask(const Question& question, const std::atomic<uint32
   answer_.next = question.from;
   answer_.next_index = question.from_index;
   if (!state_.compare_exchange_strong(found, asked, std::memory_order_release)) return Outcome::ended;
+  worker_.wake();
 
   auto until = Clock::now() + patience;
   for (auto rest = microseconds(10);; rest = std::min(2 * rest, longest_rest)) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "millrace/diagnostics.h"
+#include "nic/wakeup.h"
 #include "stack/diagnostics.h"
 #include "stack/stack.h"
 
@@ -47,6 +48,8 @@ struct Answer {
 
 class Inquiry {
  public:
+  explicit Inquiry(nic::Wakeup& worker) : worker_(worker) {}
+
   enum class Outcome : uint8_t {
     answered,
     silent,  // the core takes no turns, or none in time
@@ -81,6 +84,7 @@ class Inquiry {
 
   alignas(64) std::atomic<uint32_t> state_{empty};
   alignas(64) Question question_;
+  nic::Wakeup& worker_;
   uint32_t places_ = 0;  // looked at so far
   Answer answer_;
 };

@@ -50,7 +50,7 @@ static void close_in_order(const Workers& workers, const Workers& peers, bool pe
     for (Worker* peer : peers) peer->turn({});
     quiet = frames_seen(workers) == before ? quiet + 1 : 0;
     if (peer_has_gone && quiet == quiet_turns) break;
-    workers[0]->idle();
+    if (quiet != 0) workers[0]->rest();
   }
 }
 

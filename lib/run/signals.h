@@ -7,5 +7,7 @@ namespace millrace::run {
 
 void install_signals();  // once in a process; later calls do nothing
 bool interrupted();      // any thread
+// Readable from then on: an end of all sleep. Below 0 before install_signals().
+int interrupt_descriptor();
 
 }  // namespace millrace::run

@@ -167,15 +167,20 @@ void tell_stats(const std::string& text, nic::TelemetryAnswer& answer) {
     answer.number("core", worker.cpu());
     answer.text("port", worker.port().name);
     answer.text("address", with_prefix(config));
+    // It is asked first: who sleeps has then counted that.
+    Inquiry::Outcome outcome = worker.inquiry().ask({}, registry().ending);
     Endpoint::Load load = worker.load();
     answer.number("time_us", worker.clock().at(nic::read_cycles()).us());
     answer.number("useful_cycles", load.useful_cycles);
     answer.number("total_cycles", load.total_cycles);
     answer.number("cycles_per_second", static_cast<uint64_t>(load.cycles_per_second));
+    answer.number("asleep_cycles", load.asleep_cycles);
     answer.number("turns", load.turns);
+    answer.number("useful_turns", load.useful_turns);
+    answer.number("sleeps", load.sleeps);
+    answer.number("wakeups", load.wakeups);
     answer.number("longest_turn_us", load.longest_turn.us());
     tell_counters(worker, answer);
-    Inquiry::Outcome outcome = worker.inquiry().ask({}, registry().ending);
     if (outcome != Inquiry::Outcome::answered) return answer.text("error", why(outcome));
     const Answer& now = worker.inquiry().answer();
     answer.number("connections_now", now.gauges.connections);

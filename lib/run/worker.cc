@@ -13,6 +13,7 @@
 #include "nic/machine.h"
 #include "nic/mempool.h"
 #include "run/settings.h"
+#include "run/signals.h"
 
 namespace millrace::run {
 
@@ -29,13 +30,30 @@ void LoadMeter::count(uint64_t cycles, uint64_t length, bool useful) {
   turns_.store(turns_.load(relaxed) + 1, relaxed);
   if (!useful) return;
   useful_.store(useful_.load(relaxed) + length, relaxed);
+  useful_turns_.store(useful_turns_.load(relaxed) + 1, relaxed);
   if (length > longest_.load(relaxed)) longest_.store(length, relaxed);
+}
+
+void LoadMeter::slept(uint64_t begin, uint64_t end, bool was_woken) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  asleep_.store(asleep_.load(relaxed) + (end - begin), relaxed);
+  sleeps_.store(sleeps_.load(relaxed) + 1, relaxed);
+  wakeups_.store(wakeups_.load(relaxed) + (was_woken ? 1 : 0), relaxed);
 }
 
 Endpoint::Load LoadMeter::read(const nic::Clock& clock) const {
   constexpr auto relaxed = std::memory_order_relaxed;
-  return {useful_.load(relaxed), total_.load(relaxed), turns_.load(relaxed),
-          Duration{clock.at(longest_.load(relaxed)).ns}, static_cast<double>(nic::cycles_per_second())};
+  Endpoint::Load load{};
+  load.useful_cycles = useful_.load(relaxed);
+  load.asleep_cycles = asleep_.load(relaxed);
+  load.total_cycles = total_.load(relaxed);
+  load.turns = turns_.load(relaxed);
+  load.useful_turns = useful_turns_.load(relaxed);
+  load.sleeps = sleeps_.load(relaxed);
+  load.wakeups = wakeups_.load(relaxed);
+  load.longest_turn = Duration{clock.at(longest_.load(relaxed)).ns};
+  load.cycles_per_second = static_cast<double>(nic::cycles_per_second());
+  return load;
 }
 
 // --- the turn ---
@@ -52,9 +70,11 @@ Worker::Worker(const Config& config, nic::Port& port, uint32_t core, Cores& core
       clock_(nic::cycles_per_second()),
       now_(clock_.advance(nic::read_cycles())),
       stack_(stack::make_stack(config_, memory_.bytes(), now_)),
+      inquiry_(*port.cores[core].wakeup),
       segments_(limits::segments_per_turn),
       slices_(limits::slices_per_turn),
       sacks_(limits::segments_per_turn * limits::sack_blocks) {
+  sleeper_.init(port_, core, interrupt_descriptor());
   rx_.init(port_, core);
   tx_.init(port_, core);
   // Twice what one call may release: flush() within a turn stays the exception.
@@ -176,34 +196,17 @@ void Worker::looped_turn(const Application& application) {
   meter_.next_turn(nic::read_cycles(), last_was_useful_);
   last_was_useful_ = turn(application);
   if (last_was_useful_)
-    idle_turns_ = 0;
+    be_busy();
   else if (!inquiry_.is_asked())
-    idle();
+    idle(longest_idle(application));
 }
 
 bool Worker::single_turn(const Application& application) {
   uint64_t begin = nic::read_cycles();
   bool useful = turn(application);
   meter_.single_turn(begin, useful ? nic::read_cycles() : begin, useful);
-  if (useful) idle_turns_ = 0;
+  if (useful) be_busy();
   return useful;
-}
-
-// Run to completion does not sleep: a poll of a NIC or a ring costs nothing that anybody else could use. But
-// behind a tap stands a kernel, on a machine of few cores perhaps on this very one, and each poll is a system
-// call: after a while without work the peer is given the CPU for moments that are short against its own
-// scheduling. Where lcores take turns on a CPU, who waits may wait for one of those: it gives the CPU away at once.
-void Worker::idle() {
-  constexpr uint32_t turns_before_sleep = 1000;
-  constexpr uint64_t sleep_ns = 20'000;
-  if (shares_cpu_)
-    sched_yield();
-  else
-    __builtin_ia32_pause();
-  if (!port_.kernel_behind || ++idle_turns_ < turns_before_sleep) return;
-  if (stack::next_deadline(*stack_) < now_ + nanoseconds(sleep_ns)) return;
-  timespec moment{0, sleep_ns};
-  nanosleep(&moment, nullptr);
 }
 
 // --- the end, in steps ---

@@ -13,11 +13,13 @@
 #include "millrace/endpoint.h"
 #include "nic/clock.h"
 #include "nic/rx.h"
+#include "nic/sleeper.h"
 #include "nic/tx.h"
 #include "run/channel.h"
 #include "run/cores.h"
 #include "run/inquiry.h"
 #include "run/memory.h"
+#include "run/spin.h"
 #include "stack/stack.h"
 
 namespace millrace::run {
@@ -29,6 +31,9 @@ class LoadMeter {
   void next_turn(uint64_t cycles, bool last_was_useful) { count(cycles, cycles - last_, last_was_useful); }
   // For turns that are called one by one, with other work between them.
   void single_turn(uint64_t begin, uint64_t end, bool was_useful) { count(end, end - begin, was_useful); }
+  // Between turns. No turn's length has this in it: none that slept was useful.
+  void slept(uint64_t begin, uint64_t end, bool was_woken);
+  uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
   Endpoint::Load read(const nic::Clock& clock) const;
 
  private:
@@ -36,10 +41,13 @@ class LoadMeter {
 
   uint64_t first_ = 0;
   uint64_t last_ = 0;
-  std::atomic<uint64_t> useful_{0}, total_{0}, turns_{0}, longest_{0};
+  std::atomic<uint64_t> useful_{0}, total_{0}, turns_{0}, useful_turns_{0}, longest_{0};
+  std::atomic<uint64_t> asleep_{0}, sleeps_{0}, wakeups_{0};
 };
 
 class Worker {
+  static constexpr Duration longest_sleep = seconds(1);  // without an application that looks at a clock
+
  public:
   Worker(const Config& config, nic::Port& port, uint32_t core, Cores& cores);
   ~Worker();
@@ -60,8 +68,14 @@ class Worker {
   void looped_turn(const Application& application);
   // ...and for a caller's loop.
   bool single_turn(const Application& application);
-  // What is done where a turn, or several, had nothing to do.
-  void idle();
+  // What is done where a turn, or several, had nothing to do, as Config::idle has it. Sleeps so long at most.
+  void idle(Duration at_most);
+  // The same at the end, where other workers wait for this thread.
+  void rest();
+  // Whoever publishes what this worker reads tells it here.
+  nic::Wakeup& wakeup() { return *port_.cores[core_].wakeup; }
+  // The loop that it runs is to end: neither it nor who waits at its channels sleeps any longer.
+  void wake_all();
 
   ChannelHost& attach(bool is_inline, uint32_t ring_size);
 
@@ -97,6 +111,11 @@ class Worker {
 
  private:
   void flush();
+  void pause() const;
+  bool doze(Duration at_most);
+  bool may_doze() const;
+  Duration longest_idle(const Application& application);
+  void be_busy();
   void begin_or_wait();
   bool count_crossed();
   void publish_gauges();
@@ -120,7 +139,11 @@ class Worker {
   std::vector<std::unique_ptr<ChannelHost>> channels_;
   uint32_t least_release_room_ = 0;
   uint64_t frames_seen_ = 0;
+  nic::Sleeper sleeper_;
   uint32_t idle_turns_ = 0;
+  Instant idle_since_;
+  Spin spin_;
+  uint64_t announced_turn_ = 0;  // as meter_ counts
   bool last_was_useful_ = false;
   LoadMeter meter_;
   std::atomic<uint32_t> connections_{0}, half_open_{0}, time_wait_{0};

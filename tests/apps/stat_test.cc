@@ -215,7 +215,7 @@ TEST(Stat, counters_of_both_ends_agree) {
   EXPECT_EQ(ends[1]["passive_opens"], 64);
   EXPECT_EQ(ends[1]["connections_now"], 64);
   for (const char* name : {"drop_tcp_checksum", "drop_out_of_window", "retransmitted", "syn_cookies_sent", "turns",
-                           "useful_cycles", "total_cycles", "half_open_now"})
+                           "useful_cycles", "total_cycles", "half_open_now", "asleep_cycles", "useful_turns", "sleeps", "wakeups"})
     EXPECT_TRUE(ends[0].contains(name)) << name;
   EXPECT_GT(ends[0]["segments_sent"], 0);
   EXPECT_EQ(ends[0]["segments_sent"], ends[1]["segments_received"]);

@@ -68,6 +68,19 @@ class Channel {
   // Is there any? Looks at the ring and costs no more than that.
   bool has_events() { return events_.available() != 0; }
 
+  // For a thread of its own that has nothing to do: sleeps until there are events, for `at_most`, or until SIGINT,
+  // SIGTERM or the endpoint's end. True: there are events. It spins for some microseconds first; what it costs the core
+  // to wake it is a system call, made only where it really sleeps. Not inline.
+  bool wait(Duration at_most);
+  // The same for a thread that has several channels, 256 at most: until one of these has events.
+  static bool wait(std::span<Channel* const> channels, Duration at_most);
+  // Under Endpoint::run() a core that sleeps (Config::idle) still calls its application every millisecond, since that
+  // may look at a clock. Who says here when it wants to be called next, on the clock of now(), is called then at the
+  // latest, and before only if there is work; that may be Instant::never(), for who lives by events alone. Holds until
+  // then, or until it says something else.
+  void call_by(Instant time);
+  static constexpr Duration longest_between_calls = milliseconds(1);
+
   // Opens a port on this channel's core. Answered by `listening`; or by failed(in_use: another listener has this
   // address and port; invalid: port 0, or an address that is not ours; no_memory: too many listeners; closing: the
   // endpoint ends). An endpoint of several cores listens on each of them, or SYNs whose flow is another's are refused
@@ -134,10 +147,12 @@ class Channel {
   friend struct ChannelHost;  // run/channel: the core's side
   Request& next_request();
   void submit();
+  void wake_core();
 
   Ring<Event> events_;
   Ring<Request> requests_;
   uint64_t turn_ = 0;
+  bool wakes_core_ = false;  // what is written here may wait for a core that sleeps
   void* host_ = nullptr;
 };
 
@@ -161,18 +176,24 @@ class Channel::Events {
     uint32_t left_;
   };
 
-  explicit Events(Ring<Event>& ring) : ring_(&ring), count_(ring.available()) {}
+  explicit Events(Channel& channel)
+      : channel_(&channel), ring_(&channel.events_), first_(ring_->head()), count_(ring_->available()) {}
   Events(const Events&) = delete;
-  ~Events() { ring_->give_back(); }
+  ~Events() {
+    ring_->give_back();
+    if (channel_->wakes_core_ && first_ != ring_->head()) channel_->wake_core();
+  }
   iterator begin() const { return {ring_, count_}; }
   iterator end() const { return {ring_, 0}; }
   uint32_t size() const { return count_; }  // events at its beginning
 
  private:
+  Channel* channel_;
   Ring<Event>* ring_;
+  uint32_t first_;
   uint32_t count_;
 };
 
-inline Channel::Events Channel::events() { return Events{events_}; }
+inline Channel::Events Channel::events() { return Events{*this}; }
 
 }  // namespace millrace

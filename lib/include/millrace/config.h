@@ -29,6 +29,15 @@ enum class Mode : uint8_t {
   thread,   // on a thread of its own, through the same rings: it may take its time, and costs a hop between CPUs
 };
 
+// What a core does when it has nothing to do.
+enum class Idle : uint8_t {
+  automatic,  // sleep where a kernel is at the other end (net_tap, net_af_packet, net_af_xdp), else spin
+  spin,       // look again at once: lowest latency, and all of a CPU
+  pause,      // with pauses that grow to a microsecond: the same, easier on a hyper-thread beside it
+  sleep,      // after a while without work: until a frame, a request or a timer, by rx interrupt where the driver has
+              // it, else half a millisecond at a time
+};
+
 struct Config {
   std::string device = "net_tap0,iface=millrace0";  // any ethdev: a vdev with its arguments, or a PCI address
   Ipv4Address address = ipv4(10, 9, 0, 2);
@@ -47,6 +56,7 @@ struct Config {
   static constexpr uint32_t any_lcore = UINT32_MAX;
   uint32_t lcore = any_lcore;
   uint32_t queues = 0;                 // of the device; 0: one for each core, as far as it has them
+  Idle idle = Idle::automatic;
   bool hardware_steering = true;       // let the NIC bring frames to their cores (RSS) where it can. Of a pair: both
                                        // ends have a flow on the same core
   uint32_t max_connections = 16384;    // at a time, to 16777214; all memory for them is taken at the start

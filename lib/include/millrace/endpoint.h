@@ -52,9 +52,11 @@ class Endpoint {
   // the application inline (an empty one: nobody reads the events). It never sleeps. Not after finish().
   void turn(const Application& application);
   // ...or of one core, for which the calling thread becomes the lcore: several threads may run several cores. True if
-  // it did something; where nothing did, idle() gives the CPU to whoever else needs it.
+  // it did something; where nothing did, idle() does what Config::idle says, and sleeps until there is work, or the
+  // core's next timer, or for `at_most`: who has a clock of its own in its loop says how long that can wait. A thread
+  // that runs several cores is woken for this one only.
   bool turn(uint32_t core, const Application& application);
-  void idle(uint32_t core);
+  void idle(uint32_t core, Duration at_most = milliseconds(1));
   // The orderly end: new opens are refused, FIN to all, turns for a second at most until the peers have answered, RST
   // to the rest, TIME-WAIT dropped. The application still gets its events; an empty one has them read and dropped.
   // Prints where all packet buffers went. The exit code: 0, or 1 if a buffer is missing; of a pair the second to finish
@@ -77,9 +79,13 @@ class Endpoint {
   // What run() prints: "net_tap0: driver net_tap, MAC ..." with queues, checksums, NUMA, buffers and addresses. Any
   // thread.
   std::string banner() const;
-  // Time stamp counter cycles of a core so far: in turns that received, sent or were asked something, and in all.
+  // Time stamp counter cycles of a core so far: in turns that received, sent or were asked something; asleep
+  // (Config::idle); and in all, of which the rest went into looking in vain. Of the sleeps, wakeups ended by work and
+  // not by a time.
   struct Load {
-    uint64_t useful_cycles, total_cycles, turns;
+    uint64_t useful_cycles, asleep_cycles, total_cycles;
+    uint64_t turns, useful_turns;
+    uint64_t sleeps, wakeups;
     Duration longest_turn;     // of the useful ones
     double cycles_per_second;  // of the counter
   };

@@ -132,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"\n[nonsense]\n", "2: unknown table nonsense", "expected one of: port, core"},
         Wrong{"time_wait = \"60s\"\n", "1: unknown table time_wait", "expected one of"},
         Wrong{"[tcp]\n\ntime_wiat = \"60s\"\n", "3: unknown key tcp.time_wiat", "tcp.time_wait"},
-        Wrong{"[core]\nfibers = 4\n", "2: unknown key core.fibers", "one of: cores, lcore, queues, steering, seed"},
+        Wrong{"[core]\nfibers = 4\n", "2: unknown key core.fibers", "one of: cores, lcore, queues, steering, idle, seed"},
         Wrong{"[tcp]\ntime_wait = 60\n", "2: tcp.time_wait: 60 is not", "a time from"},
         Wrong{"[tcp]\ntime_wait = \"soon\"\n", "2: tcp.time_wait: 'soon' is not", "a time from"},
         Wrong{"[tcp]\ntime_wait = \"1ns\"\n", "2: tcp.time_wait:", "\"1ms\""},
