@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "nic/device.h"
+#include "nic/overheard.h"
 
 namespace millrace::nic {
 
@@ -34,7 +35,7 @@ static bool is_eventfd(int fd) {
 // net_tap has no switch (ENOTSUP) and gives the tap itself. An eventfd without one would never be written.
 RxInterrupt find_rx_interrupt(uint16_t port, uint16_t queue) {
   RxInterrupt found;
-  QuietLog quiet;
+  Overheard heard;
   found.fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port, queue);
   if (found.fd < 0) return {};
   found.is_switched = rte_eth_dev_rx_intr_enable(port, queue) == 0;
