@@ -41,6 +41,10 @@ bool copies_by_cpu(const std::string& driver) {
   return is_tap(driver) || driver == "net_null" || driver == "net_pcap" || driver == "net_af_packet";
 }
 
+bool drives_others(const std::string& driver) {
+  return driver == "net_bonding" || driver == "net_failsafe";
+}
+
 uint32_t most_queues(const std::string& driver) {
   return is_tap(driver) ? RTE_MP_MAX_FD_NUM / 2 : UINT16_MAX;
 }

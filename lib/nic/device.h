@@ -40,8 +40,10 @@ std::string driver_prefix(const std::string& device);
 // "mr0" of it; empty: none is named.
 std::string interface_of(const std::string& device);
 
-// By driver: a kernel is at the other end; and: buffers are touched by this process's CPU alone, whatever memory they lie in.
+// By driver: a kernel is at the other end; buffers are touched by this process's CPU alone, whatever memory they lie in;
+// other ports are behind it, which may be NICs.
 bool is_tap(const std::string& driver);
 bool copies_by_cpu(const std::string& driver);
+bool drives_others(const std::string& driver);
 
 }  // namespace millrace::nic

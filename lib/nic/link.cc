@@ -34,7 +34,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   port.kernel_behind = is_tap(driver);
   port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
   bool own_memory = small_pages() && copies_by_cpu(driver);
-  make_pools(port, config, {config.packet_buffers, extra, config.cores, own_memory});
+  make_pools(port, config, {config.packet_buffers, extra, config.cores, own_memory, !port.is_virtual || drives_others(driver)});
   port.id = create_device(config.device);
   start_port(port, config, port.kernel_behind);
   link->present_ = 1;
@@ -75,7 +75,7 @@ std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
     Port& port = link->ports_[i];
     port.name = "net_ring_" + name + "ab"[i];
     port.rss_key = shared_key;
-    make_pools(port, config, {cache_size(config.packet_buffers) * 2, extra, lcores, small_pages()});
+    make_pools(port, config, {cache_size(config.packet_buffers) * 2, extra, lcores, small_pages(), false});
     port.id = create_ring_device(name + "ab"[i], link->rings_[i], link->rings_[1 - i]);
     start_port(port, config, true);
   }
