@@ -94,8 +94,8 @@ TEST_F(PortTest, two_ports_have_two_addresses) {
 
 // What a NIC is told of a buffer is where it lies. (net_ring's need no such address, and take less memory without.)
 TEST_F(PortTest, buffers_for_dma_have_an_address_for_it) {
-  PacketPool pool("test", {.buffers = 64, .room = room_for(1500), .cache = 0, .numa_node = SOCKET_ID_ANY, .own_memory = false, .does_dma = true,
-                           .shares_cpu = false});
+  PacketPool pool("test", {.buffers = 64, .room = room_for(1500), .cache = 0, .numa_node = SOCKET_ID_ANY, .own_memory = false,
+                           .does_dma = true, .shares_cpu = false});
   for (uint32_t i = 0; i < pool.buffers(); ++i) {
     rte_mbuf* mbuf = pool.take();
     ASSERT_NE(mbuf, nullptr);
