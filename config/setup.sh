@@ -9,7 +9,7 @@ set -eu
 build_packages="build-essential meson ninja-build pkg-config libdpdk-dev dpdk-dev libnuma-dev nlohmann-json3-dev
   libcli11-dev libtomlplusplus-dev libgtest-dev libbenchmark-dev libhttp-parser-dev libpcap-dev"
 test_packages="clang libclang-rt-14-dev tshark tcpdump nginx-light wrk netcat-openbsd curl iproute2 ethtool
-  python3 valgrind iptables hping3"
+  python3 valgrind iptables hping3 qemu-system-x86"
 
 usage() {
   sed -n '3,6s/^# \{0,1\}//p' "$0"
@@ -18,9 +18,13 @@ usage() {
 
 packages=$build_packages
 hugepages=
+guest=
 while [ $# -gt 0 ]; do
   case $1 in
-    --tests) packages="$packages $test_packages" ;;
+    --tests)
+      packages="$packages $test_packages"
+      guest=yes
+      ;;
     --hugepages)
       [ $# -ge 2 ] || usage 2 >&2
       hugepages=$2
@@ -59,6 +63,12 @@ if [ -n "$missing" ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
 else
   echo "setup: all packages are installed"
+fi
+
+# A kernel and a QEMU of the backports, for tests on emulated NICs. Without them those are skipped.
+if [ -n "$guest" ]; then
+  echo "setup: looking for what a guest is made of"
+  "$(dirname "$0")/../tests/nic/guest/prepare.sh" || echo "setup: no guest: tests/nic/guest will be skipped" >&2
 fi
 
 if [ -n "$hugepages" ]; then

@@ -267,6 +267,7 @@ if [ -n "$release" ]; then
   run_suite build sim paths sim/seeds
   run_determinism ${simulators[@]+"${simulators[@]}"}
   run_suite build nic
+  own_count nic-guest python3 -B tests/nic/guest/run.py "$root/build"
   run_suite build apps
   own_count lint python3 -B tests/lint/run.py "$root/build"
   own_count sdk python3 -B tests/sdk/run.py "$root/build"

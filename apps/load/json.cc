@@ -62,6 +62,20 @@ static Json counters_of(const Ends& ends) {
   return all;
 }
 
+// What each core of each end has counted, without the zeros.
+static Json counters_by_core(const Ends& ends) {
+  Json out = Json::array();
+  for (const auto& [end, endpoint] : {std::pair{"client", ends.client}, std::pair{"server", ends.server}})
+    for (uint32_t core = 0; endpoint != nullptr && core < endpoint->cores(); ++core) {
+      Json row = {{"end", end}, {"core", core}};
+      const Counters& counters = endpoint->counters(core);
+      for (size_t i = 0; i < count_kinds; ++i)
+        if (auto count = static_cast<Count>(i); counters[count] != 0) row[millrace::name(count)] = counters[count];
+      out.push_back(std::move(row));
+    }
+  return out;
+}
+
 static Json series_of(const Meter& meter) {
   Json out = Json::array();
   for (const Row& row : meter.series()) {
@@ -134,6 +148,7 @@ Json make_json(const Meter& meter, const std::string& why) {
   add_pace(out, meter);
   add_http(out, meter);
   out["tcp"] = counters_of(meter.ends());
+  out["tcp_by_core"] = counters_by_core(meter.ends());
   for (const Core& core : meter.cores())
     out["cores"].push_back(
         {{"core", core.number},

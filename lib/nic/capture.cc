@@ -47,7 +47,7 @@ Capture::Lane::~Lane() { rte_ring_free(ring); }
 Capture::Capture(const std::string& file, uint16_t port, uint32_t cores)
     : file_(file),
       port_(port),
-      pool_("capture", {copies, room_for(0), cache_size(copies) / cores, SOCKET_ID_ANY, true, true}),
+      pool_("capture", {copies, room_for(0), cache_size(copies) / cores, SOCKET_ID_ANY, true, false, true}),
       lanes_(cores) {
   static std::atomic<unsigned> number{0};
   for (Lane& lane : lanes_) {

@@ -53,5 +53,7 @@ bool is_tap(const std::string& driver);
 bool is_on_interface(const std::string& driver);
 // Its buffers are touched by this process's CPU alone, whatever memory they lie in.
 bool copies_by_cpu(const std::string& device);
+// Other ports are behind it, which may be NICs.
+bool drives_others(const std::string& driver);
 
 }  // namespace millrace::nic

@@ -64,6 +64,10 @@ bool is_on_interface(const std::string& driver) {
   return driver == "net_af_packet" || driver == "net_af_xdp";
 }
 
+bool drives_others(const std::string& driver) {
+  return driver == "net_bonding" || driver == "net_failsafe";
+}
+
 // net_memif copies, too, unless it was told not to.
 bool copies_by_cpu(const std::string& device) {
   std::string driver = driver_prefix(device);

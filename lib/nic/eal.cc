@@ -47,6 +47,7 @@ static void choose_memory(const EalNeeds& needs, bool is_pci, std::vector<std::s
       options.push_back("--single-file-segments");  // else the link is up and nothing passes
     return;
   }
+  if (is_pci) need = eal_base_bytes + 2 * needs.packet_bytes;  // one in each page at most (nic/mempool)
   // Never together with --in-memory: DPDK 22.11 does not start then.
   options.insert(options.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(need >> 20)});
   std::fprintf(

@@ -38,7 +38,8 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   port.idle = choose_idle(config.idle, driver);
   port.name = pci.empty() ? config.device.substr(0, config.device.find(',')) : pci;
   bool own_memory = small_pages() && copies_by_cpu(config.device);
-  make_pools(port, config, {config.packet_buffers + buffers_kept(driver), extra, config.cores, own_memory});
+  make_pools(port, config, {config.packet_buffers + buffers_kept(driver), extra, config.cores, own_memory,
+                          !port.is_virtual || drives_others(driver)});
   if (driver == "net_virtio_user" && device_argument(config.device, "server").value_or("0") != "0")
     std::fprintf(stderr, "millrace: %s waits for its other end to connect (Ctrl-C twice ends that)\n", port.name.c_str());
   port.id = create_device(config.device);
@@ -85,7 +86,7 @@ std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
     port.name = "net_ring_" + name + "ab"[i];
     port.rss_key = shared_key;
     port.idle = choose_idle(config.idle, "net_ring");
-    make_pools(port, config, {cache_size(config.packet_buffers) * 2, extra, lcores, small_pages()});
+    make_pools(port, config, {cache_size(config.packet_buffers) * 2, extra, lcores, small_pages(), false});
     port.id = create_ring_device(name + "ab"[i], link->rings_[i], link->rings_[1 - i]);
     start_port(port, config, true);
   }

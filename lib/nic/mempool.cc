@@ -53,9 +53,9 @@ static int populate_own(rte_mempool* pool) {
 static rte_mempool* make_pool(const PoolShape& wanted, int& error) {
   static std::atomic<unsigned> number{0};
   std::string name = "millrace_" + std::to_string(number++);
-  // With virtual addresses for IO a buffer may cross a page. Without this flag one that would is moved to the
-  // next: with small pages that is each, and a pool takes 4 KB a buffer.
-  unsigned flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+  // Where nothing does DMA a buffer may cross a page. Without this flag one that would is moved to the next: with small
+  // pages that is each, and a pool takes 4 KB a buffer. With it buffers have no IO address.
+  unsigned flags = wanted.does_dma ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
   const uint32_t room = buffer_headroom + wanted.room;
   rte_mempool* pool =
       rte_mempool_create_empty(name.c_str(), wanted.buffers, static_cast<unsigned>(sizeof(rte_mbuf)) + room,

@@ -48,6 +48,7 @@ struct PoolShape {
   int numa_node;
   bool own_memory;       // this process's anonymous memory, advised to be huge pages, instead of EAL's; not for devices
                          // that share memory or do DMA
+  bool does_dma;         // a NIC reads and writes them, by addresses of its own
   bool shares_cpu;       // lcores take turns on a CPU: one that is stopped within the pool's ring must not stop the others
 };
 

@@ -161,7 +161,7 @@ void make_pools(Port& port, const Config& config, const PoolNeeds& needs) {
     auto shape = [&](uint32_t buffers) {
       uint32_t cache = cache_size(buffers);
       if (needs.extra != 0) cache = std::min(cache, shared_cache_size(needs.lcores));
-      return PoolShape{buffers, room_for(config.mtu), cache, node, needs.own_memory, port.shares_cpu};
+      return PoolShape{buffers, room_for(config.mtu), cache, node, needs.own_memory, needs.does_dma, port.shares_cpu};
     };
     core.rx_pool = PacketPool("rx", shape(needs.rx_buffers + needs.extra));
     core.tx_pool = PacketPool("tx", shape(config.packet_buffers + needs.extra));

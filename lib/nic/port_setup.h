@@ -16,7 +16,8 @@ struct PoolNeeds {
   uint32_t rx_buffers;  // for a ring pair few, since what it receives lies in the peer's tx pool
   uint32_t extra;       // as extra_buffers() has it
   uint32_t lcores;      // that touch them
-  bool own_memory;
+  bool own_memory;      // this and does_dma: PoolShape
+  bool does_dma;
 };
 // Each core's CPU and pools.
 void make_pools(Port& port, const Config& config, const PoolNeeds& needs);
