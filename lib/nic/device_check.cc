@@ -170,11 +170,11 @@ static void check_tap(const Config& config, const std::string& driver) {
 
 // Of net_af_packet's ring, which has the kernel's head before each frame.
 static void check_frame_size(const Config& config) {
-  constexpr uint32_t head = 64, ethernet = 14, usual = 2048;
+  constexpr uint32_t head = 64, ethernet = 14, usual = 2048, usual_mtu = 1500;
   auto given = device_argument(config.device, "framesz");
   uint32_t size = given ? static_cast<uint32_t>(std::strtoul(given->c_str(), nullptr, 10)) : usual;
   uint32_t needed = std::bit_ceil(config.mtu + ethernet + head);
-  if (size >= config.mtu + ethernet + head) return;
+  if (size >= config.mtu + ethernet + head || config.mtu > usual_mtu) return;  // longer ones are refused anyway
   throw ConfigError("an MTU of " + std::to_string(config.mtu) + " needs larger frames of net_af_packet's ring than " +
                     std::to_string(size) + " bytes: framesz=" + std::to_string(needed) + ",blocksz=" +
                     std::to_string(std::max(needed, 4096u)) + " behind iface, or --mtu " +

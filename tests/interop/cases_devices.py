@@ -88,6 +88,14 @@ def net_af_xdp(world):
     demand(re.search(r"\d+ of them stay with the driver", said), said)
 
 
+@case("config/net_ring.toml: 20,000 requests between both ends of one process")
+def net_ring(world):
+    with Recipe("net_ring.toml").program(world, "millrace-load pair", "--requests", 20000) as pair:
+        result = pair.ended()
+    demand_clean(result)
+    demand(result["requests"] == 20000, f"{result['requests']} requests")
+
+
 # --- two processes ---
 
 def two_processes(world, server, client, server_flags=(), client_flags=()):

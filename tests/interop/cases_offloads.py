@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames with a VLAN's tag. A box on the way takes it off and puts it on: not all kernels have VLANs."""
+"""Frames with a VLAN's tag, and long ones. A box on the way takes the tag off and puts it on: not all kernels have VLANs."""
 from capture import receive_tagged, tell_tags
+from cases_devices import two_processes
 from clients import exchange, one_round_trip
 from middlebox import Faults, Forwarder, Middlebox
 from registry import case
-from system import Failure
+from system import Failure, demand
 
 
 class Switch(Forwarder):
@@ -61,3 +62,15 @@ def other_vlan(world):
 @case("a VLAN: frames without a tag get no answer", seconds=30)
 def no_vlan(world):
     silent(world, NoSwitch)
+
+
+@case("jumbo frames, by net_vhost and net_virtio_user: 3,000 requests of 8,000 bytes, sent from where they lie", seconds=150)
+def jumbo(world):
+    file = world.directory / "vhost.sock"
+    long = ("--mtu", 9000, "--copy-limit", 4500)
+    result = two_processes(world, "net_vhost.toml", "net_virtio_user.toml", ("--device", f"net_vhost0,iface={file}", *long),
+                           ("--device", f"net_virtio_user0,path={file}", "--requests", 3000, "--size", 8000, "--duration",
+                            "90s", *long))
+    demand(result["requests"] == 3000, f"{result['requests']} requests")
+    text = result["tcp"]["bytes_sent"] / result["tcp"]["segments_sent"]
+    demand(text > 2000, f"{text:.0f} bytes a segment: with 1460 at most it could not be more")
