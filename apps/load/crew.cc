@@ -70,8 +70,8 @@ bool Crew::turn(uint32_t thread) {
 // Waking up takes a while: shortly before a request is due it spins.
 static Duration time_until(uint64_t due, double cycles_per_second) {
   constexpr uint64_t most = 1'000'000, to_wake = 100'000;
-  uint64_t now = read_cycles();
   if (due == UINT64_MAX) return nanoseconds(most);
+  uint64_t now = read_cycles();
   double ns = due > now ? static_cast<double>(due - now) / cycles_per_second * 1e9 : 0;
   return nanoseconds(ns > most ? most : ns < to_wake ? 0 : static_cast<uint64_t>(ns) - to_wake);
 }

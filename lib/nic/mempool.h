@@ -21,10 +21,10 @@ namespace millrace::nic {
 
 inline constexpr uint32_t buffer_headroom = 128;  // before a packet's bytes
 
-// Bytes of a packet that one buffer holds, so that one frame is one buffer: Ethernet, a VLAN tag and a checksum lie around
-// the IP packet. In whole KB, for hardware that measures buffers so.
+// Bytes of a packet that one buffer holds, so that one frame is one buffer: Ethernet, two VLAN tags and a checksum lie around
+// the IP packet, and virtio's head before it. In whole KB, for hardware that measures buffers so.
 constexpr uint32_t room_for(uint32_t mtu) {
-  uint32_t frame = mtu + 14 + 4 + 4;
+  uint32_t frame = mtu + 14 + 2 * 4 + 4 + 12;
   return frame <= 2048 ? 2048 : (frame + 1023) / 1024 * 1024;
 }
 // Memory that it takes, its heads included.

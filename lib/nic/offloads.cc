@@ -25,8 +25,8 @@ static void choose_checksums(Offloads& out, const rte_eth_dev_info& info) {
 static void choose_segmentation(Offloads& out, const rte_eth_dev_info& info) {
   constexpr uint64_t needed = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
   if (!out.checksums.l4 || (info.tx_offload_capa & needed) != needed) return;
-  uint32_t most = info.tx_desc_lim.nb_seg_max == 0 ? limits::joined_segments : info.tx_desc_lim.nb_seg_max;
-  out.segment_burst = std::clamp<uint32_t>(most, 1, limits::joined_segments);
+  if (info.tx_desc_lim.nb_seg_max != 0) out.most_buffers = info.tx_desc_lim.nb_seg_max;
+  out.segment_burst = std::min(out.most_buffers, limits::joined_segments);
   if (out.cuts()) out.tx |= needed;
 }
 
@@ -37,6 +37,12 @@ static void choose_vlan(Offloads& out, const rte_eth_dev_info& info) {
   out.insert_vlan = out.tx & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 }
 
+// Some let a tagged frame in only if they were told of its VLAN: virtio, and what a physical function has made.
+static void ask_for_vlan_filter(Offloads& out, const rte_eth_dev_info& info) {
+  out.rx |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+  out.filter_vlan = out.rx & RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+}
+
 uint32_t copy_limit_of(const Config& config) { return std::max<uint32_t>(config.copy_limit, config.mtu / 2); }
 
 Offloads choose_offloads(const Config& config, const rte_eth_dev_info& info, const DeviceTraits& traits) {
@@ -45,6 +51,7 @@ Offloads choose_offloads(const Config& config, const rte_eth_dev_info& info, con
     choose_checksums(out, info);
     if (config.hardware_segmentation) choose_segmentation(out, info);
   }
+  if (config.vlan != 0 && !traits.kernel_behind) ask_for_vlan_filter(out, info);
   if (config.vlan != 0 && config.hardware_vlan && !traits.kernel_behind) choose_vlan(out, info);
   // A buffer that is never longer than the limit is never sent in place.
   if (!traits.keeps_buffers && copy_limit_of(config) < room_for(config.mtu))

@@ -17,9 +17,11 @@ struct Offloads {
   uint64_t rx = 0, tx = 0;         // RTE_ETH_RX_OFFLOAD_..., RTE_ETH_TX_...: asked of the port and its queues
   wire::ChecksumOffload checksums; // of what is sent
   uint64_t believed_rx_flags = 0;  // of an mbuf, about checksums: those asked of the hardware
+  uint32_t most_buffers = UINT16_MAX;  // of a frame that hardware cuts
   uint32_t segment_burst = 1;      // segments that may leave as one, cut by the hardware (TSO); 1: it does not
   bool insert_vlan = false;
   bool strip_vlan = false;
+  bool filter_vlan = false;        // the device is to be told of our VLAN, or its frames do not come
   bool attach = false;             // a frame may have several buffers, and long text is sent from where it lies
   bool fast_free = false;          // each frame is one buffer of one pool, with one reference
 

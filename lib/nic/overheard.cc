@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <mutex>
 #include <sstream>
 
 namespace millrace::nic {
 
 static bool shows_all = false;
-static Overheard* innermost = nullptr;  // the start and the end are one thread's
+// Held while one lives: endpoints may start and end on several threads.
+static std::recursive_mutex taken;
+static Overheard* innermost = nullptr;
 
 void Overheard::show_all() {
   shows_all = true;
@@ -22,8 +25,8 @@ void Overheard::show_all() {
 
 // DPDK's own stream writes to the system's log as well; while this lives it is stderr alone.
 Overheard::Overheard()
-    : outer_(innermost), heard_(memfd_create("millrace-heard", MFD_CLOEXEC)), shown_(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)),
-      log_(rte_log_get_stream()) {
+    : alone_(taken), outer_(innermost), heard_(memfd_create("millrace-heard", MFD_CLOEXEC)),
+      shown_(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)), log_(rte_log_get_stream()) {
   innermost = this;
   sigset_t pipe;
   sigemptyset(&pipe);
@@ -102,6 +105,7 @@ std::string Overheard::reason() const {
 }
 
 std::string Overheard::latest() {
+  std::lock_guard lock(taken);
   return innermost == nullptr ? "" : innermost->reason();
 }
 

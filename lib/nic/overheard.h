@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 #include <string>
 
 namespace millrace::nic {
@@ -27,6 +28,7 @@ class Overheard {
  private:
   std::string text() const;
 
+  std::unique_lock<std::recursive_mutex> alone_;  // first: endpoints may start and end on several threads
   Overheard* outer_;
   int heard_, shown_;  // files
   FILE* log_;

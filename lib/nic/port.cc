@@ -102,6 +102,7 @@ static void configure(Port& port, const Config& config, const rte_eth_dev_info& 
   std::string wanted = "an MTU of " + std::to_string(config.mtu);
   if (error != -ENOTSUP) must(error, port, wanted.c_str());
   must(rte_eth_dev_start(port.id), port, "the start");
+  if (port.offloads.filter_vlan) must(rte_eth_dev_vlan_filter(port.id, port.vlan, 1), port, "the VLAN");
 }
 
 static bool wait_for_link(const Port& port) {

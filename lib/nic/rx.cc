@@ -73,6 +73,7 @@ std::span<const wire::Frame> Rx::poll(uint32_t limit) {
   limit = std::min(limit, limits::rx_burst);
   if (handover_ == nullptr) [[likely]] {
     uint16_t got = rte_eth_rx_burst(port_->id, 0, mbufs, static_cast<uint16_t>(limit));
+    came_ = got;
     for (uint16_t i = 0; i < got; ++i) rte_prefetch0(mbufs[i]);
     if (port_->capture != nullptr) [[unlikely]]
       port_->capture->copy(core_, mbufs, got, Capture::Direction::in);
@@ -85,6 +86,7 @@ std::span<const wire::Frame> Rx::poll(uint32_t limit) {
   if (polls)
     got += rte_eth_rx_burst(port_->id, static_cast<uint16_t>(core_), mbufs + taken,
                             static_cast<uint16_t>(limit - taken));
+  came_ = got;
   for (uint32_t i = taken; i < got; ++i) rte_prefetch0(mbufs[i]);
   if (port_->capture != nullptr) [[unlikely]]
     port_->capture->copy(core_, mbufs + taken, got - taken, Capture::Direction::in);

@@ -33,6 +33,8 @@ class Rx {
     uint32_t dropped = 0;  // the other core does not keep up
   };
   const Crossed& crossed() const { return crossed_; }
+  // Frames that the last poll() found, those that it dropped or gave away among them.
+  uint32_t came() const { return came_; }
   // What it has is held up by a core that does not keep up.
   bool is_waiting() const { return waited_ != 0; }
   // Calls of poll() that look at all there is.
@@ -59,6 +61,7 @@ class Rx {
 
   Port* port_ = nullptr;
   uint32_t core_ = 0;
+  uint32_t came_ = 0;
   uint64_t linearised_ = 0;
   uint64_t dropped_ = 0;
   uint64_t of_other_vlans_ = 0;

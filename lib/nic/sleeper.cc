@@ -32,7 +32,8 @@ static bool is_eventfd(int fd) {
   return readlink(link.c_str(), target, sizeof target - 1) > 0 && std::strstr(target, "[eventfd]") != nullptr;
 }
 
-// net_tap has no switch (ENOTSUP) and gives the tap itself. An eventfd without one would never be written.
+// net_tap has no switch (ENOTSUP) and gives the tap itself. An eventfd without one would never be written; and what has one
+// and is none (uio's, net_vhost's) stays readable although the frames were taken.
 RxInterrupt find_rx_interrupt(uint16_t port, uint16_t queue) {
   RxInterrupt found;
   Overheard heard;
@@ -41,7 +42,7 @@ RxInterrupt find_rx_interrupt(uint16_t port, uint16_t queue) {
   found.is_switched = rte_eth_dev_rx_intr_enable(port, queue) == 0;
   if (found.is_switched) rte_eth_dev_rx_intr_disable(port, queue);
   found.counts = is_eventfd(found.fd);
-  return found.counts && !found.is_switched ? RxInterrupt{} : found;
+  return found.counts == found.is_switched ? found : RxInterrupt{};
 }
 
 std::string describe_idle(const Port& port) {
@@ -83,7 +84,7 @@ void Sleeper::withdraw() {
 }
 
 bool Sleeper::sleep(Duration at_most) {
-  if (polls_) {
+  if (polls_ || (rx_.is_switched && !is_enabled_)) {
     at_most = std::min(at_most, nap_);
     nap_ = std::min(nap_ * 2, longest_nap);
   }

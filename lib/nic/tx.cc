@@ -69,7 +69,7 @@ rte_mbuf* Tx::build(const wire::TxSegment& tx, std::span<const Slice> slices, st
   if (tag != 0) [[unlikely]]
     wire::put_vlan_tag(begin, tx.destination, port_->mac, port_->vlan);
   if ((tx.segment_size | (offloads.attach ? 1 : 0)) != 0) [[unlikely]] {
-    put_text(mbuf, header, slices, stock_count_ - owed);
+    put_text(mbuf, header, slices, std::min(stock_count_ - owed, offloads.most_buffers - 1));
   } else {
     uint8_t* at = begin + header;
     debug_ensure(header + tx.text_len <= pool_->room());
@@ -223,12 +223,15 @@ bool Tx::is_idle() const {
 
 // What the driver does not take stays in its ring.
 void Tx::forward() {
+  forwarded_count_ = 0;
   for (Handover::Crossing* ring : forwarded_) {
     rte_mbuf* burst[driver_burst];
     auto count = static_cast<uint16_t>(std::min<uint32_t>(ring->available(), driver_burst));
     if (count == 0) continue;
     for (uint16_t i = 0; i < count; ++i) burst[i] = reinterpret_cast<rte_mbuf*>(ring->front(i));
-    ring->consume(rte_eth_tx_burst(port_->id, queue_, burst, count));
+    uint16_t sent = rte_eth_tx_burst(port_->id, queue_, burst, count);
+    forwarded_count_ += sent;
+    ring->consume(sent);
     ring->give_back();
   }
 }

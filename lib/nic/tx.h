@@ -47,6 +47,8 @@ class Tx {
   bool flush();
   // Nothing waits: for the driver, or for this core's queue.
   bool is_idle() const;
+  // Frames of cores without a queue that this turn has sent for them.
+  uint32_t forwarded() const { return forwarded_count_; }
   // The end: stock and backlog go back to their pool. Returns the number of frames that were never sent.
   uint32_t drop_all();
   // Frames that the driver's check refused (rte_eth_tx_prepare): a fault of ours or of the driver.
@@ -70,6 +72,7 @@ class Tx {
   uint16_t queue_ = 0;
   Handover::Crossing* relay_ = nullptr;           // towards the core whose queue it is
   std::vector<Handover::Crossing*> forwarded_;    // from cores that send by this one's queue
+  uint32_t forwarded_count_ = 0;
   uint32_t stock_count_ = 0;
   uint32_t head_ = 0;  // backlog_[head_, tail_) waits for the driver
   uint32_t tail_ = 0;

@@ -46,13 +46,13 @@ void ChannelHost::publish() {
 }
 
 void ChannelHost::call(const Application& application) {
-  called_at_ = channel.events_.tail();
+  if (call_by != Instant{} && call_by <= channel.now()) call_by = {};  // that is now
   application(channel);
   ++channel.turn_;
 }
 
-bool ChannelHost::has_more() const {
-  return !spilled_.empty() || (is_inline && called_at_ != channel.events_.tail());
+bool ChannelHost::has_more() {
+  return !spilled_.empty() || (is_inline && channel.has_events());
 }
 
 void ChannelHost::end() {

@@ -38,8 +38,8 @@ struct ChannelHost {
   void reclaim();  // what lies before that point
   // Gives waiting requests to the core, limits::requests_per_turn at most. Returns how many.
   uint32_t take_requests();
-  // There is work here that no producer tells of any more.
-  bool has_more() const;
+  // There is work here that no producer tells of any more: an application may leave events for its next call.
+  bool has_more();
   // The end: nobody reads the ring any more; what is in it counts as read.
   void read_all();
   void end();
@@ -64,7 +64,6 @@ struct ChannelHost {
   run::Spin patience;   // of that
 
  private:
-  uint32_t called_at_ = 0;  // inline: what had been written for the application when it was called last
   uint32_t take_spilled(uint32_t limit);
   void spill();
 

@@ -121,12 +121,11 @@ static Duration until_next_call(const std::vector<ChannelHost*>& hosts) {
   bool have_all_said = true;
   Instant next = now + seconds(1);
   for (ChannelHost* host : hosts) {
-    if (host->call_by <= now) host->call_by = {};
     have_all_said &= host->call_by != Instant{};
     if (host->call_by != Instant{}) next = std::min(next, host->call_by);
   }
   if (!have_all_said) next = std::min(next, now + Channel::longest_between_calls);
-  return next - now;
+  return std::max(next, now) - now;
 }
 
 // The application's thread: it polls, as the workers do, and rests where a kernel may need its CPU.

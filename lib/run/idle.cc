@@ -42,7 +42,7 @@ void Worker::rest() {
 
 // Whether all that is to be done is in what wakes it: the driver's queue, rings, deadlines.
 bool Worker::may_doze() const {
-  if (!all_begun_ || !tx_.is_idle() || rx_.is_waiting()) return false;
+  if (!all_begun_ || !tx_.is_idle() || rx_.is_waiting() || inquiry_.is_asked()) return false;
   for (const auto& channel : channels_)
     if (channel->has_more()) return false;
   return true;
@@ -57,12 +57,12 @@ bool Worker::doze(Duration at_most) {
   }
   if (meter_.turns() - announced_turn_ < rx_.polls_for_all()) return true;
   Instant until = std::min(stack::next_deadline(*stack_), now_ + at_most);
-  Instant& call_by = inline_channel().call_by;
-  if (call_by <= now_) call_by = {};  // it has been called
+  Instant call_by = inline_channel().call_by;
   if (call_by != Instant{}) until = std::min(until, call_by);
-  if (until < now_ + least_sleep) return false;
   uint64_t begin = nic::read_cycles();
-  bool was_woken = sleeper_.sleep(until - now_);
+  Instant now = std::max(now_, clock_.at(begin));  // the turn has taken a while
+  if (until < now + least_sleep) return false;
+  bool was_woken = sleeper_.sleep(until - now);
   uint64_t end = nic::read_cycles();
   meter_.slept(begin, end, was_woken);
   spin_.slept(Duration{clock_.at(end - begin).ns}, was_woken);
@@ -71,7 +71,7 @@ bool Worker::doze(Duration at_most) {
 
 // The loop's own bound.
 Duration Worker::longest_idle(const Application& application) {
-  bool may_look_at_clock = application && inline_channel().call_by <= now_;
+  bool may_look_at_clock = application && inline_channel().call_by == Instant{};
   return may_look_at_clock ? Channel::longest_between_calls : longest_sleep;
 }
 

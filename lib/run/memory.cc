@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "nic/device.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
 #include "nic/port_setup.h"
@@ -43,12 +44,14 @@ std::optional<MemoryLeft> memory_left(const Tree& tree) {
 void check_memory(std::span<const Config> configs, const Tree& tree) {
   auto left = memory_left(tree);
   if (!left) return;
-  uint64_t packets = nic::eal_base_bytes, stacks = 0;
+  uint64_t packets = nic::eal_base_bytes, stacks = 0, in_pages = 0;
   for (const Config& one : configs) {
-    packets += nic::packet_bytes(one, nic::extra_buffers(one.cores));
+    uint64_t own = nic::packet_bytes(one, nic::extra_buffers(one.cores));
+    packets += own;
+    if (!nic::pci_address(one.device).empty()) in_pages += own;
     stacks += one.cores * stack::memory_size(stack_config(one, nic::Port{}));
   }
-  if (nic::free_huge_bytes() >= packets) packets = 0;
+  packets = nic::free_huge_bytes() >= packets ? 0 : packets + in_pages;  // of a NIC's one in each page (nic/eal.cc)
   if (packets + stacks <= left->bytes) return;
   auto megabytes = [](uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20); };
   throw ConfigError("needs " + megabytes(packets + stacks) + " MB of memory (" + megabytes(stacks) + " for connections, " +

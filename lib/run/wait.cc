@@ -33,23 +33,29 @@ bool ChannelHost::wait(std::span<Channel* const> channels, Duration at_most) {
   ensure(!channels.empty() && channels.size() <= most_channels);
   auto host = [&](size_t i) -> ChannelHost& { return *static_cast<ChannelHost*>(channels[i]->host_); };
   run::Spin& patience = host(0).patience;
+  Instant begin = channels[0]->now();
   if (spins_until_event(channels, host(0), std::min(patience.limit(), at_most))) return true;
   Sources sources;
+  size_t living = 0;
   for (size_t i = 0; i < channels.size(); ++i) {
     ensure(!host(i).is_inline);
-    if (host(i).ended.load(std::memory_order_acquire)) return any_has_events(channels);
+    bool has_ended = host(i).ended.load(std::memory_order_acquire);
+    sources[i] = {has_ended ? -1 : host(i).reader.descriptor(), POLLIN, 0};
+    if (has_ended) continue;
+    ++living;
     host(i).reader.announce();
-    sources[i] = {host(i).reader.descriptor(), POLLIN, 0};
   }
   sources[channels.size()] = {run::interrupt_descriptor(), POLLIN, 0};
   bool has_events = any_has_events(channels);
-  if (!has_events) {
-    Instant begin = channels[0]->now();
-    timespec time{static_cast<time_t>(at_most.ns / 1'000'000'000), static_cast<long>(at_most.ns % 1'000'000'000)};
+  Instant asleep = channels[0]->now();
+  if (!has_events && living != 0 && asleep - begin < at_most) {
+    Duration left = at_most - (asleep - begin);
+    timespec time{static_cast<time_t>(left.ns / 1'000'000'000), static_cast<long>(left.ns % 1'000'000'000)};
     bool was_woken = ppoll(sources.data(), channels.size() + 1, &time, nullptr) != 0;
-    patience.slept(channels[0]->now() - begin, was_woken);
+    patience.slept(channels[0]->now() - asleep, was_woken);
   }
   for (size_t i = 0; i < channels.size(); ++i) {
+    if (sources[i].fd < 0) continue;
     host(i).reader.withdraw();
     if (sources[i].revents != 0) host(i).reader.drain();
   }

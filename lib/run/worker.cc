@@ -36,6 +36,7 @@ void LoadMeter::count(uint64_t cycles, uint64_t length, bool useful) {
 
 void LoadMeter::slept(uint64_t begin, uint64_t end, bool was_woken) {
   constexpr auto relaxed = std::memory_order_relaxed;
+  total_.store(end - first_, relaxed);  // before what is a part of it
   asleep_.store(asleep_.load(relaxed) + (end - begin), relaxed);
   sleeps_.store(sleeps_.load(relaxed) + 1, relaxed);
   wakeups_.store(wakeups_.load(relaxed) + (was_woken ? 1 : 0), relaxed);
@@ -128,7 +129,8 @@ bool Worker::turn(const Application& application) {
   stack::transmit(*stack_, tx_.room(), out_);
   for (auto& channel : channels_) channel->publish();
 
-  bool useful = !frames.empty() || requests != 0 || !out_.segments.empty();
+  // What came and was dropped, or went by for another core, was work, too: behind it there may be more.
+  bool useful = rx_.came() != 0 || requests != 0 || !out_.segments.empty() || tx_.forwarded() != 0;
   flush();
   if (!all_begun_) [[unlikely]]
     begin_or_wait();

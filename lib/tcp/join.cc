@@ -11,7 +11,7 @@ namespace millrace::tcp {
 void note_joinable(const Tcb& tcb, Emission& out) {
   const wire::TxSegment& last = *(out.segments->end() - 1);
   bool plain = (last.flags & ~(wire::ack | wire::ece)) == 0 && last.sack_count == 0 && !tcb.is(urgent_send);
-  bool full = last.text_len != 0 && last.text_len % tcb.mss == 0;
+  bool full = tcb.mss >= limits::least_joined && last.text_len != 0 && last.text_len % tcb.mss == 0;
   if (plain && full) out.joinable = &tcb;
 }
 

@@ -107,6 +107,16 @@ TEST_F(Join, UrgentTextIsNotJoined) {
   net.drop_sent();
 }
 
+TEST_F(Join, SegmentsThatAreTooSmallForHardwareAreNotJoined) {
+  Net net{cut(16)};
+  net.peer.mss = 200;
+  net.established_passive();
+  uint32_t emitted = emitted_by(net, [&] { net.send(2000); });
+  EXPECT_GE(emitted, 4u);
+  EXPECT_EQ(net.sent.size(), emitted);
+  net.drop_sent();
+}
+
 TEST_F(Join, WithoutSuchHardwareEachLeavesAlone) {
   Net net;
   net.established_passive();

@@ -82,6 +82,12 @@ class IdleTest : public testing::Test {
   void wait_for_sleep() {
     while (!sleeper().wakeup().is_announced()) std::this_thread::yield();
   }
+  // Of an application's thread. A wait may end sooner.
+  bool wait_for_events() {
+    for (int tries = 0; tries < 20; ++tries)
+      if (channel_->channel.wait(seconds(20))) return true;
+    return false;
+  }
   uint64_t not_woken() { return sleeper().load().sleeps - sleeper().load().wakeups; }
   // Of so many rounds each of which would have waited for a second. A machine that stops for one may add some.
   void expect_woken(uint64_t rounds) {
@@ -107,13 +113,39 @@ TEST_F(IdleTest, ARequestWakesTheCoreAndItsAnswerTheApplication) {
   for (uint32_t i = 0; i < rounds; ++i) {
     wait_for_sleep();
     channel_->channel.unlisten(static_cast<uint16_t>(i + 1));  // which nobody listens on
-    missing += !channel_->channel.wait(seconds(20));
+    missing += !wait_for_events();
     for (Event& event : channel_->channel.events()) answered += event.kind == Event::failed;
   }
   EXPECT_EQ(answered, rounds);
   EXPECT_EQ(missing, 0u);
   stop();
   expect_woken(rounds);
+}
+
+// An application may leave events for its next call: there it is, though nothing else comes.
+TEST_F(IdleTest, UnreadEventsKeepTheCoreAwake) {
+  open(Idle::sleep);
+  constexpr uint32_t all = 40;
+  constexpr uint64_t slow = 50'000;  // cycles of a call: all of them take longer than it spins
+  std::atomic<uint32_t> read{0};
+  uint64_t sleeps_at_first = 0, sleeps_at_last = 0;
+  start([&](Channel& channel) {
+    if (channel.core() != asleep) return;
+    channel.call_by(Instant::never());
+    if (channel.first_turn())
+      for (uint16_t i = 1; i <= all; ++i) channel.unlisten(i);  // which nobody listens on: `failed`, each
+    for (uint64_t until = nic::read_cycles() + slow; nic::read_cycles() < until;) __builtin_ia32_pause();
+    uint32_t in_this_call = 0;
+    for (Event& event : channel.events()) {
+      if (in_this_call++ == 1) break;
+      EXPECT_EQ(event.kind, Event::failed);
+      (read == 0 ? sleeps_at_first : sleeps_at_last) = sleeper().load().sleeps;
+      ++read;
+    }
+  });
+  while (read < all) std::this_thread::yield();
+  stop();
+  EXPECT_EQ(sleeps_at_last, sleeps_at_first);
 }
 
 // At any moment of its way to sleep, also between its last look and the announcement.
@@ -142,7 +174,7 @@ TEST_F(IdleTest, ReadEventsWakeTheCore) {
   constexpr uint32_t rounds = 50;
   for (uint32_t i = 0; i < rounds; ++i) {
     channel_->channel.unlisten(static_cast<uint16_t>(i + 1));
-    ASSERT_TRUE(channel_->channel.wait(seconds(20)));
+    ASSERT_TRUE(wait_for_events());
     wait_for_sleep();
     uint64_t before = sleeper().load().wakeups;
     for (Event& event : channel_->channel.events()) EXPECT_EQ(event.kind, Event::failed);
@@ -255,7 +287,7 @@ TEST_F(IdleTest, SleepIsNoTurnsLength) {
   while (sleeper().load().sleeps == sleeper().load().wakeups) std::this_thread::yield();  // a whole one
   wait_for_sleep();
   channel_->channel.unlisten(1);
-  ASSERT_TRUE(channel_->channel.wait(seconds(20)));
+  ASSERT_TRUE(wait_for_events());
   for (Event& event : channel_->channel.events()) static_cast<void>(event);
   stop();
   Endpoint::Load load = sleeper().load();

@@ -39,7 +39,7 @@ TEST(Negotiation, WhatIsThereIsUsed) {
   Config config;
   config.vlan = 7;
   Offloads o = choose_offloads(config, able(), {});
-  EXPECT_EQ(o.rx, rx_checksums | RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+  EXPECT_EQ(o.rx, rx_checksums | RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
   EXPECT_EQ(o.tx, tx_checksums | tx_tso | RTE_ETH_TX_OFFLOAD_VLAN_INSERT);
   EXPECT_TRUE(o.checksums.ip && o.checksums.l4 && o.insert_vlan && o.strip_vlan);
   EXPECT_EQ(o.segment_burst, limits::joined_segments);
@@ -66,7 +66,7 @@ TEST(Negotiation, WhatIsNotWantedIsNotAskedFor) {
   EXPECT_EQ(choose_offloads(config, able(), {}).tx, tx_checksums | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
   config.vlan = 7;
   config.hardware_vlan = false;
-  EXPECT_EQ(choose_offloads(config, able(), {}).rx, rx_checksums);
+  EXPECT_EQ(choose_offloads(config, able(), {}).rx, rx_checksums | RTE_ETH_RX_OFFLOAD_VLAN_FILTER);  // else nothing comes
   config.hardware_checksums = false;
   Offloads o = choose_offloads(config, able(), {});
   EXPECT_EQ(o.tx, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
@@ -83,6 +83,7 @@ TEST(Negotiation, CutPiecesNeedChecksumsAndFramesOfSeveralBuffers) {
   rte_eth_dev_info info = able();
   info.tx_desc_lim.nb_seg_max = 5;
   EXPECT_EQ(choose_offloads(config, info, {}).segment_burst, 5u);
+  EXPECT_EQ(choose_offloads(config, info, {}).most_buffers, 5u);
 }
 
 TEST(Negotiation, BuffersAreFreedFastOnlyIfAllAreAlike) {
@@ -297,6 +298,30 @@ TEST_F(OffloadTest, LongSegmentsTakeNoMoreBuffersThanTheyWereCounted) {
   EXPECT_EQ(mbufs.size(), burst.size());
   for (rte_mbuf* mbuf : mbufs) EXPECT_EQ(bytes_of(mbuf).size(), headers + 16 * 1460);
   rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));
+  give_back(slices);
+}
+
+// Many short pieces between long ones: what would be too many buffers is copied.
+TEST_F(OffloadTest, NoFrameHasMoreBuffersThanHardwareTakes) {
+  open();
+  offloads().checksums = {.ip = true, .l4 = true};
+  offloads().segment_burst = 16;
+  offloads().attach = true;
+  offloads().most_buffers = 12;
+  link_->port(0).copy_limit = 750;
+  std::vector<Slice> slices;
+  for (uint32_t i = 0; i < 14; ++i)
+    for (uint32_t length : {100u, 1000u}) slices.push_back(text(length, length)[0]);
+  wire::TxSegment whole = segment(0, 14 * 1100, wire::ack);
+  whole.segment_size = 1448;
+  send(whole, slices);
+  auto mbufs = raw();
+  ASSERT_EQ(mbufs.size(), 1u);
+  EXPECT_LE(mbufs[0]->nb_segs, 12);
+  Bytes sent = bytes_of(mbufs[0]), expected;
+  for (const Slice& slice : slices) expected.insert(expected.end(), slice.data(), slice.data() + slice.length);
+  EXPECT_EQ(Bytes(sent.begin() + headers, sent.end()), expected);
+  rte_pktmbuf_free(mbufs[0]);
   give_back(slices);
 }
 

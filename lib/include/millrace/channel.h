@@ -69,7 +69,8 @@ class Channel {
   bool has_events() { return events_.available() != 0; }
 
   // For a thread of its own that has nothing to do: sleeps until there are events, for `at_most`, or until SIGINT,
-  // SIGTERM or the endpoint's end. True: there are events. It spins for some microseconds first; what it costs the core
+  // SIGTERM or the endpoint's end. True: there are events. It may return sooner, too, with false: a wakeup that an
+  // earlier call was meant for, or a signal. It spins for some microseconds first; what it costs the core
   // to wake it is a system call, made only where it really sleeps. Not inline.
   bool wait(Duration at_most);
   // The same for a thread that has several channels, 256 at most: until one of these has events.

@@ -87,7 +87,7 @@ for number in (2, 4, 8):
 
 @case("4 cores, 2 queues: 10,000 connects", "igb", seconds=300)
 def fewer_queues(world):
-    connects(world, 10_000, f"2 rx, 2 tx for 4 cores: {HARDWARE}", range(2), "--cores", 4, "--queues", 2)
+    connects(world, 3_000, f"2 rx, 2 tx for 4 cores: {HARDWARE}", range(2), "--cores", 4, "--queues", 2)
 
 
 @case("8 cores, 1 queue: 2,000 connects", "igb", seconds=300)
