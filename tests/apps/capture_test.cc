@@ -55,7 +55,7 @@ std::vector<Frame> frames_of(const std::string& file) {
 struct Tcp {
   bool is_one = false;
   uint32_t source = 0, target = 0, length = 0;
-  uint16_t source_port = 0;
+  uint16_t source_port = 0, target_port = 0;
   uint8_t flags = 0;
   bool checksum_good = false;
 };
@@ -68,6 +68,7 @@ Tcp tcp_of(const std::vector<uint8_t>& b) {
   out.source = word(26) << 16 | word(28);
   out.target = word(30) << 16 | word(32);
   out.source_port = static_cast<uint16_t>(word(34));
+  out.target_port = static_cast<uint16_t>(word(36));
   out.flags = b[47];
   uint32_t ip_length = word(16), tcp_length = ip_length - 20;
   out.length = tcp_length - 4u * (b[46] >> 4);
@@ -111,14 +112,15 @@ TEST_F(Capture, has_each_frame_of_a_run_with_its_time) {
   EXPECT_LE(frames.back().ns, end);
   std::map<uint8_t, uint64_t> syns;
   uint64_t segments = 0, text = 0;
-  std::set<uint64_t> ends;
+  std::set<std::tuple<uint32_t, uint16_t, uint16_t>> ends;
   for (const Frame& frame : frames) {
     Tcp tcp = tcp_of(frame.bytes);
     if (!tcp.is_one) continue;
     ++segments;
     EXPECT_TRUE(tcp.checksum_good);
     if (tcp.flags & 2) ++syns[tcp.flags & 0x12];
-    if (tcp.flags & 2 && !(tcp.flags & 16)) ends.insert(uint64_t{tcp.source} << 16 | tcp.source_port);
+    // Two may have one port, towards two of the server's.
+    if (tcp.flags & 2 && !(tcp.flags & 16)) ends.insert({tcp.source, tcp.source_port, tcp.target_port});
     text += tcp.length;
   }
   EXPECT_EQ(syns[0x02], 500u);
