@@ -85,12 +85,12 @@ for number in (2, 4, 8):
     case(f"{number} cores, {number} queues: 10,000 connects", "igb", seconds=300)(many(number))
 
 
-@case("4 cores, 2 queues: 10,000 connects", "igb", seconds=300)
+@case("4 cores, 2 queues: 3,000 connects", "igb", seconds=300)
 def fewer_queues(world):
     connects(world, 3_000, f"2 rx, 2 tx for 4 cores: {HARDWARE}", range(2), "--cores", 4, "--queues", 2)
 
 
-@case("8 cores, 1 queue: 2,000 connects", "igb", seconds=300)
+@case("8 cores, 1 queue: 500 connects", "igb", seconds=300)
 def one_queue(world):
     connects(world, 500, "1 rx, 1 tx for 8 cores: steering in software (one queue)", [0], "--cores", 8, "--queues", 1)
 
