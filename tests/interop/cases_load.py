@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import socket
@@ -13,26 +12,25 @@ import threading
 import time
 
 from registry import case
-from system import Failure, Skip, demand, die_with_parent, sh, until, wait_for_output
+from system import Running, Skip, demand, die_with_parent, sh, until
 from world import KERNEL, MILLRACE, TAP
 
 
-class Load:
+class Load(Running):
     """A running millrace-load; the kernel's side of its tap gets its address as soon as it is there."""
+
+    name = "millrace-load"
 
     def __init__(self, world, *words, address=True):
         self.world, self.words, self.address = world, [str(w) for w in words], address
-        self.output, self.process = "", None
         self.json = world.directory / "load.json"
 
     def __enter__(self):
         mode, *flags = self.words
         cpus = sorted(os.sched_getaffinity(0))
-        self.process = subprocess.Popen(
-            [str(self.world.build / "apps/millrace-load"), mode, "--device", f"net_tap0,iface={TAP}", "--address",
-             f"{MILLRACE}/24", "--lcore", str(cpus[os.getppid() % len(cpus)]), "--json", str(self.json), *flags],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
-        os.set_blocking(self.process.stdout.fileno(), False)
+        self.launch([str(self.world.build / "apps/millrace-load"), mode, "--device", f"net_tap0,iface={TAP}", "--address",
+                     f"{MILLRACE}/24", "--lcore", str(cpus[os.getppid() % len(cpus)]), "--json", str(self.json), *flags],
+                    preexec_fn=die_with_parent)
         try:
             if self.address:
                 self.wait_for("to reach it")
@@ -45,31 +43,12 @@ class Load:
     def __exit__(self, *_):
         self.kill()
 
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def read(self):
-        data = self.process.stdout.read()
-        if data:
-            self.output += data.decode(errors="replace")
-        return self.output
-
-    def wait_for(self, text, seconds=30):
-        wait_for_output("millrace-load", self.process, self.read, self.process.stdout, text, seconds)
-
     def interrupt(self):
         self.process.send_signal(signal.SIGINT)
 
     def ended(self, code, seconds=60):
         """Its end by itself: the exit code, every buffer back, and what it wrote as JSON."""
-        end = time.monotonic() + seconds
-        while self.process.poll() is None:
-            demand(time.monotonic() < end, f"millrace-load still runs after {seconds} s: {self.read()[-300:]}")
-            select.select([self.process.stdout], [], [], 0.1)
-            self.read()
-        output = self.read()
+        output = self.read_to_end(seconds)
         demand(self.process.returncode == code, f"exit code {self.process.returncode}, not {code}: {output[-700:]}")
         demand(re.search(r"^all \d+ packet buffers are back$", output, re.M), f"buffers missing: {output[-500:]}")
         return json.loads(self.json.read_text()) if self.json.exists() else None

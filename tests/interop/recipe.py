@@ -4,14 +4,12 @@ runs may not share: a CPU, a socket's file."""
 import json
 import os
 import re
-import select
 import shlex
 import signal
 import subprocess
-import time
 from pathlib import Path
 
-from system import demand, die_with_parent, sh, wait_for_output
+from system import Running, demand, die_with_parent, sh
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -42,7 +40,7 @@ class Recipe:
         return Program(world, self.command(begins), *flags, nth=nth)
 
 
-class Program:
+class Program(Running):
     """One of Millrace's, running. `nth`: of those that poll side by side, each on a CPU of its own as far as they go."""
 
     def __init__(self, world, command, *flags, nth=0):
@@ -54,36 +52,18 @@ class Program:
                       *map(str, flags)]
         if program == "millrace-load":
             self.words += ["--json", str(self.json)]
-        self.directory, self.output, self.process = world.directory, "", None
+        self.name, self.directory = self.words[0], world.directory
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.words, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
-        os.set_blocking(self.process.stdout.fileno(), False)
+        self.launch(self.words, cwd=self.directory, preexec_fn=die_with_parent)
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def read(self):
-        data = self.process.stdout.read()
-        if data:
-            self.output += data.decode(errors="replace")
-        return self.output
-
-    def wait_for(self, text, seconds=30):
-        wait_for_output(self.words[0], self.process, self.read, self.process.stdout, text, seconds)
+        self.kill()
 
     def ended(self, code=0, seconds=60):
         """Its end by itself, with every buffer back where it has begun; what it wrote as JSON."""
-        end = time.monotonic() + seconds
-        while self.process.poll() is None:
-            demand(time.monotonic() < end, f"still runs after {seconds} s: {self.read()[-300:]}")
-            select.select([self.process.stdout], [], [], 0.1)
-            self.read()
-        output = self.read()
+        output = self.read_to_end(seconds)
         demand(self.process.returncode == code, f"exit code {self.process.returncode}, not {code}: {output[-700:]}")
         demand(code == 2 or re.search(r"^all \d+ packet buffers are back", output, re.M), f"buffers missing: {output[-500:]}")
         return json.loads(self.json.read_text()) if self.json.exists() else None

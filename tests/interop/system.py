@@ -36,14 +36,44 @@ def until(what, seconds, condition, pause=0.02):
         time.sleep(pause)
 
 
-def wait_for_output(name, process, read, stream, text, seconds):
-    """Until `text` is in what read() has collected from the stream."""
-    end = time.monotonic() + seconds
-    while text not in read():
-        left = end - time.monotonic()
-        demand(left > 0, f"'{text}' in the output of {name}: not within {seconds} s")
-        demand(process.poll() is None, f"{name} ended with {process.returncode}: {read()}")
-        select.select([stream], [], [], min(left, 0.5))
+class Running:
+    """A program whose output is collected while it runs. Who starts it gives it a name."""
+
+    name, process, output = "", None, ""
+
+    def launch(self, words, **options):
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        **options)
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def read(self):
+        data = self.process.stdout.read()
+        if data:
+            self.output += data.decode(errors="replace")
+        return self.output
+
+    def wait_for(self, text, seconds=30):
+        """Until `text` is in its output."""
+        end = time.monotonic() + seconds
+        while text not in self.read():
+            left = end - time.monotonic()
+            demand(left > 0, f"'{text}' in the output of {self.name}: not within {seconds} s")
+            demand(self.process.poll() is None, f"{self.name} ended with {self.process.returncode}: {self.read()}")
+            select.select([self.process.stdout], [], [], min(left, 0.5))
+
+    def read_to_end(self, seconds):
+        """Until it ends by itself; gives all that it printed."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            demand(time.monotonic() < end, f"{self.name} still runs after {seconds} s: {self.read()[-300:]}")
+            select.select([self.process.stdout], [], [], 0.1)
+            self.read()
+        return self.read()
 
 
 def checked(result):

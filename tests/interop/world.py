@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bulk import stream_text
 from capture import CAPTURED, frames_of, receive_frame, start_capture
-from system import Failure, demand, die_with_parent, sh, wait_for_output
+from system import Failure, Running, demand, die_with_parent, sh
 
 KERNEL, MILLRACE, PORT, TAP = "10.9.0.1", "10.9.0.2", 7, "mr0"
 ECHO, CALL_BACK = "apps/millrace-echo", "tests/interop/call-back"  # in the build directory
@@ -55,15 +55,14 @@ class World:
         return Echo(self, [str(self.build / CALL_BACK)], flags, True, False)
 
 
-class Echo:
+class Echo(Running):
     """A running program; the kernel's side of its tap has its address. Its end is part of every case."""
 
     def __init__(self, world, program, flags, capture, only_millrace):
         self.world, self.flags, self.only_millrace = world, list(flags), only_millrace
         self.program, self.capture = program, capture  # True, or how many frames at most
         self.name = Path(program[0]).name
-        self.process = self.capturing = self.interrupted = None
-        self.output = ""
+        self.capturing = self.interrupted = None
         # Two suites side by side should not poll on one CPU.
         cpus = sorted(os.sched_getaffinity(0))
         self.cpu = cpus[os.getppid() % len(cpus)]
@@ -86,12 +85,9 @@ class Echo:
                 self.capturing.end()
 
     def start(self):
-        self.process = subprocess.Popen(
-            [*self.program, "--device", f"net_tap0,iface={TAP}", "--address", f"{MILLRACE}/24", "--lcore",
-             str(self.cpu), *self.flags],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
-        os.set_blocking(self.process.stdout.fileno(), False)
-        wait_for_output(self.name, self.process, self.read, self.process.stdout, "listening on", 20)
+        self.launch([*self.program, "--device", f"net_tap0,iface={TAP}", "--address", f"{MILLRACE}/24", "--lcore", str(self.cpu),
+                     *self.flags], preexec_fn=die_with_parent)
+        self.wait_for("listening on", 20)
         mac = re.search(r"MAC ([0-9a-f:]{17})", self.output)
         demand(mac, f"no MAC in the banner: {self.output}")
         self.mac = mac[1]
@@ -100,12 +96,6 @@ class Echo:
             self.world.capture = self.world.directory / "capture.pcap"
             self.capturing = start_capture(TAP, self.world.capture, self.mac if self.only_millrace else None,
                                            CAPTURED if self.capture is True else self.capture)
-
-    def read(self):
-        data = self.process.stdout.read()
-        if data:
-            self.output += data.decode(errors="replace")
-        return self.output
 
     def interrupt(self, number=signal.SIGINT):
         self.interrupted = time.monotonic()
@@ -133,11 +123,6 @@ class Echo:
     def stop(self):
         self.interrupt()
         self.ended()
-
-    def kill(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32

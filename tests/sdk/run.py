@@ -16,7 +16,7 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TREE / "tests/interop"))
-from system import Failure, Skip, demand, die_with_parent, new_network, sh, until, wait_for_output  # noqa: E402
+from system import Failure, Running, Skip, demand, die_with_parent, new_network, sh  # noqa: E402
 
 README = (TREE / "README.md").read_text()
 TAP, ADDRESS, KERNEL = "sdk0", "10.9.0.2", "10.9.0.1"
@@ -122,18 +122,12 @@ def tap(sdk):
     if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
         raise Skip("needs root and /dev/net/tun")
     new_network()
-    process = subprocess.Popen(
-        [sdk.outside / "echo/build/mine", "--device", f"net_tap0,iface={TAP}", "--address", f"{ADDRESS}/24"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
-    os.set_blocking(process.stdout.fileno(), False)
-    output = []
-
-    def read():
-        output.append((process.stdout.read() or b"").decode())
-        return "".join(output)
-
+    echo = Running()
+    echo.name = "echo"
+    echo.launch([sdk.outside / "echo/build/mine", "--device", f"net_tap0,iface={TAP}", "--address", f"{ADDRESS}/24"],
+                preexec_fn=die_with_parent)
     try:
-        wait_for_output("echo", process, read, process.stdout, "listening on", 30)
+        echo.wait_for("listening on")
         sh("ip", "address", "add", f"{KERNEL}/24", "dev", TAP)
         with socket.create_connection((ADDRESS, 7), timeout=30) as peer:
             peer.sendall(b"hello, outside")
@@ -142,12 +136,11 @@ def tap(sdk):
             while data := peer.recv(100):
                 answer += data
         demand(answer == b"hello, outside", f"answer: {answer}")
-        process.terminate()
-        until("its end", 20, lambda: process.poll() is not None)
-        demand(process.returncode == 0 and "buffers are back" in read(), f"exit code {process.returncode}: {read()}")
+        echo.process.terminate()
+        said = echo.read_to_end(20)
+        demand(echo.process.returncode == 0 and "buffers are back" in said, f"exit code {echo.process.returncode}: {said}")
     finally:
-        process.kill()
-        process.wait()
+        echo.kill()
 
 
 CASES = (installed, headers_alone, flags, builds, one_command, ring, tap)  # each may need what those before it made

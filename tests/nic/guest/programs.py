@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import nics
-from system import Failure, demand, until, wait_for_output
+from system import Running, demand
 
 BUILD = Path("/mnt/build")
 # Of each core; a server of eight is to fit beside a client of eight.
@@ -21,11 +21,11 @@ SERVER, CLIENT, ECHO = "10.9.0.2", "10.9.0.1", "10.9.1.2"
 PORT = 8000
 
 
-class Program:
+class Program(Running):
     """A running one, with its output; its end is for who uses it to see (ended())."""
 
     def __init__(self, name, nic, *words):
-        self.name, self.output = name, ""
+        self.name = name
         self.json = None
         mode = []
         if name == "load":
@@ -34,28 +34,17 @@ class Program:
             words = (*words, "--json", self.json)
         self.words = [str(BUILD / f"apps/millrace-{name}"), *mode, "--device", nics.addresses()[nic],
                       *(str(w) for w in (*SMALL, *words))]
-        self.process = None
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
-        os.set_blocking(self.process.stdout.fileno(), False)
+        self.launch(self.words)
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.kill()
         self.process.stdout.close()
 
-    def read(self):
-        data = self.process.stdout.read()
-        if data:
-            self.output += data.decode(errors="replace")
-        return self.output
-
     def wait_for(self, text, seconds=60):
-        wait_for_output(self.name, self.process, self.read, self.process.stdout, text, seconds)
+        super().wait_for(text, seconds)
 
     @contextlib.contextmanager
     def aside(self):
@@ -82,11 +71,7 @@ class Program:
 
     def ended(self, seconds=90, code=0):
         """Its exit code, every buffer back; what millrace-load wrote as JSON."""
-        try:
-            until(f"the end of millrace-{self.name}", seconds, lambda: (self.read(), self.process.poll() is not None)[1])
-        except Failure as failure:
-            raise Failure(f"{failure}: {self.output[-700:]}") from None
-        output = self.read()
+        output = self.read_to_end(seconds)
         demand(self.process.returncode == code, f"exit code {self.process.returncode}: {output[-700:]}")
         demand(re.search(r"^all \d+ packet buffers are back$", output, re.M), f"buffers missing: {output[-500:]}")
         return json.loads(self.json.read_text()) if self.json else None
