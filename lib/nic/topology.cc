@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -38,15 +39,22 @@ static bool holds(const std::string& list, uint32_t cpu) {
   return false;
 }
 
+// Rising; they may have holes.
+static std::vector<int> numbers_of_nodes(const std::string& directory) {
+  std::vector<int> out;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, none))
+    if (int node = 0; std::sscanf(entry.path().filename().c_str(), "node%d", &node) == 1) out.push_back(node);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 Topology read_topology(std::span<const uint32_t> allowed, const std::string& root) {
   Topology out;
   for (uint32_t cpu : allowed) out.cpus.push_back({cpu, -1});
-  constexpr int most_nodes = 1024;  // of Linux; their numbers may have holes
-  std::error_code ignored;
-  std::string nodes = root + "/sys/devices/system/node/node";
-  for (int node = 0; node < most_nodes; ++node) {
-    std::string files = nodes + std::to_string(node), list;
-    if (!std::filesystem::exists(files, ignored)) continue;
+  const std::string nodes = root + "/sys/devices/system/node/";
+  for (int node : numbers_of_nodes(nodes)) {
+    std::string files = nodes + "node" + std::to_string(node), list;
     std::getline(std::ifstream(files + "/cpulist") >> std::ws, list);
     for (Topology::Cpu& cpu : out.cpus)
       if (holds(list, cpu.number)) cpu.node = node;
