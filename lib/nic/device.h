@@ -40,6 +40,9 @@ std::string queues_argument(const std::string& driver);
 // Receive buffers of a queue that a driver takes for itself, and may have when it is closed: it gives them not back.
 uint32_t buffers_kept(const std::string& driver);
 
+// Has it rx interrupts that come, and come in time?
+bool rx_interrupts_in_time(const std::string& driver);
+
 // "net_tap" of "net_tap0,iface=mr0".
 std::string driver_prefix(const std::string& device);
 // "mr0" of it for "iface"; nothing where it is not given.

@@ -74,6 +74,7 @@ static uint16_t queues_of(const Port& port, const Config& config, const rte_eth_
 }
 
 static void configure(Port& port, const Config& config, const rte_eth_dev_info& info, bool rx_interrupts) {
+  Overheard heard;  // of this attempt
   rte_eth_conf conf{};
   port.offloads = choose_offloads(config, info, {.kernel_behind = port.kernel_behind,
                                                  .keeps_buffers = std::strcmp(info.driver_name, "net_ring") == 0,
@@ -194,10 +195,11 @@ void start_port(Port& port, const Config& config, bool own_mac) {
   port.vlan = config.vlan;
   port.copy_limit = copy_limit_of(config);
   choose_mac(port, config, own_mac);
+  bool interrupts = port.idle == Idle::sleep && rx_interrupts_in_time(info.driver_name);
   try {
-    configure(port, config, info, port.idle == Idle::sleep);
+    configure(port, config, info, interrupts);
   } catch (const ConfigError&) {  // no interrupts, perhaps: who sleeps does without them
-    if (port.idle != Idle::sleep) throw;
+    if (!interrupts) throw;
     configure(port, config, info, false);
   }
   agree_on_owners(port, info);

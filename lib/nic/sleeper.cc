@@ -63,7 +63,7 @@ void Sleeper::init(Port& port, uint32_t core, int interrupt) {
   if (!port.has_queue(core)) return;  // its frames come by rings
   queue_ = static_cast<uint16_t>(core);
   rx_ = find_rx_interrupt(port.id, queue_);
-  polls_ = rx_.fd < 0;
+  polls_ = rx_.fd < 0 || rx_.is_switched;
 }
 
 void Sleeper::announce() {
@@ -94,7 +94,10 @@ bool Sleeper::sleep(Duration at_most) {
   if (readable == 0) return false;
   if (readable > 0 && sources[0].revents != 0) wakeup_->drain();
   uint64_t count = 0;
-  if (readable > 0 && sources[1].revents != 0 && rx_.counts) static_cast<void>(!read(rx_.fd, &count, sizeof count));
+  if (readable > 0 && sources[1].revents != 0) {
+    polls_ = false;
+    if (rx_.counts) static_cast<void>(!read(rx_.fd, &count, sizeof count));
+  }
   wakeup_->withdraw();
   disable();
   return true;

@@ -48,7 +48,7 @@ class Sleeper {
   Port* port_ = nullptr;
   Wakeup* wakeup_ = nullptr;
   uint16_t queue_ = 0;
-  bool polls_ = false;  // a queue that nothing tells of
+  bool polls_ = false;  // a queue that nothing tells of, or nothing yet: not every driver's interrupt comes
   bool is_enabled_ = false;
   int interrupt_ = -1;
   RxInterrupt rx_;
