@@ -48,5 +48,6 @@ def all_groups():
     import guest_kernel  # noqa: F401  pylint: disable=unused-import,import-outside-toplevel
     import guest_wire  # noqa: F401  pylint: disable=unused-import,import-outside-toplevel
     import guest_memory  # noqa: F401  pylint: disable=unused-import,import-outside-toplevel
+    import guest_idle  # noqa: F401  pylint: disable=unused-import,import-outside-toplevel
     import guest_link  # noqa: F401  pylint: disable=unused-import,import-outside-toplevel
     return groups

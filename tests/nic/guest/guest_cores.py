@@ -77,7 +77,8 @@ def connects(world, count, banner, collectors, *words):
 
 def many(cores):
     def run(world):
-        connects(world, 10_000, f"{cores} rx, {cores} tx for {cores} cores: {HARDWARE}", range(cores), "--cores", cores)
+        connects(world, 10_000, f"{cores} rx, {cores} tx for {cores} cores: {HARDWARE}", range(cores), "--cores", cores,
+                 "--idle", "spin")
     return run
 
 
@@ -106,4 +107,5 @@ def offers_less(world):
     queues, why = {"e1000e": (2, "the driver offers no RSS for TCP"),
                    "vmxnet3": (4, "its redirection table cannot be used"),
                    "virtio": (1, "one queue")}[world.group.name]
-    connects(world, 2_000, f"{queues} rx, {queues} tx for 4 cores: steering in software ({why})", [0], "--cores", 4)
+    connects(world, 2_000, f"{queues} rx, {queues} tx for 4 cores: steering in software ({why})", [0], "--cores", 4,
+             "--idle", "spin")

@@ -47,6 +47,8 @@ def prepare():
     few_drivers()
     for address in addresses()[:KERNEL]:
         bind(address, "vfio-pci")
+    for module in Path("/mnt/nics/order").read_text().split():
+        sh("/mnt/busybox", "insmod", f"/mnt/nics/{module}")
     name = kernel_interface()
     Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6").write_text("1\n")  # nothing of its own on the wire
     sh("ip", "address", "add", f"{KERNEL_ADDRESS}/24", "dev", name)

@@ -9,7 +9,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${MILLRACE_GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace-guest}
-modules="virtio_pci 9pnet_virtio 9p uio_pci_generic vfio-pci igb e1000e vmxnet3 virtio_net"
+first="virtio_pci 9pnet_virtio 9p uio_pci_generic vfio-pci"
+nics="igb e1000e vmxnet3 virtio_net" # loaded when those that are DPDK's have their driver
 
 recipe=$(cat "$here/prepare.sh" "$here/init" | sha256sum | cut -c1-16)
 if [ "$(cat "$cache/recipe" 2>/dev/null)" = "$recipe" ]; then
@@ -71,16 +72,26 @@ ln -sf kmod root/bin/depmod
 ln -sf kmod root/bin/modprobe
 root/bin/depmod -b root "$version"
 
-mkdir -p initramfs/{bin,modules,r,proc,sys,dev}
+mkdir -p initramfs/{bin,modules/nics,r,proc,sys,dev}
 cp root/bin/busybox initramfs/bin/
 ln -s busybox initramfs/bin/sh
-for module in $modules; do
-  root/bin/modprobe -d root -S "$version" --show-depends "$module"
-done | awk '$1 == "insmod" && !seen[$2]++ {print $2}' | while read -r path; do
-  cp "$path" initramfs/modules/
-  basename "$path"
-done >order
-mv order initramfs/modules/
+# place DIRECTORY MODULE...: with what each needs, and their order.
+place() {
+  local to=initramfs/$1
+  shift
+  for module in "$@"; do
+    root/bin/modprobe -d root -S "$version" --show-depends "$module"
+  done | awk '$1 == "insmod" && !seen[$2]++ {print $2}' | while read -r path; do
+    [ ! -e "initramfs/modules/$(basename "$path")" ] || continue
+    cp "$path" "$to/"
+    basename "$path"
+  done >order
+  mv order "$to/"
+}
+# shellcheck disable=SC2086  # they are lists
+place modules $first
+# shellcheck disable=SC2086
+place modules/nics $nics
 cp "$here/init" initramfs/init
 chmod +x initramfs/init
 (cd initramfs && find . | ../root/bin/busybox cpio -H newc -o 2>/dev/null) | gzip -1 >initramfs.gz

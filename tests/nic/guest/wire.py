@@ -35,6 +35,8 @@ class Segment:
     flags: int
     text: bytes
     header: tuple  # what does not depend on time
+    vlan: int  # 0: no tag
+    size: int  # of the IP packet
 
 
 def options_of(data):
@@ -50,6 +52,9 @@ def options_of(data):
 
 def parse(frame):
     """A frame's TCP segment, if it has one. Fails if a checksum or a length is wrong."""
+    vlan = 0
+    if frame[12:14] == b"\x81\x00":
+        vlan, frame = int.from_bytes(frame[14:16], "big"), frame[:12] + frame[16:]
     if frame[12:14] != b"\x08\x00":
         return None
     size = 4 * (frame[14] & 15)
@@ -63,8 +68,8 @@ def parse(frame):
     demand(adds_up(ip[12:20] + struct.pack("!HH", 6, len(tcp)) + tcp), f"wrong TCP checksum: {frame[:66].hex()}")
     source, target, seq, _, offset, flags, _, _, urgent = struct.unpack("!HHIIBBHHH", tcp[:20])
     offset = 4 * (offset >> 4)
-    header = (frame[:12], ip[:1], ip[1], ip[4:6], ip[6:8], ip[8], offset, urgent, options_of(tcp[20:offset]))
-    return Segment((ip[12:16], source, ip[16:20], target), seq, flags, tcp[offset:], header)
+    header = ((frame[:12], vlan), ip[:1], ip[1], ip[4:6], ip[6:8], ip[8], offset, urgent, options_of(tcp[20:offset]))
+    return Segment((ip[12:16], source, ip[16:20], target), seq, flags, tcp[offset:], header, vlan, total)
 
 
 def segments(path):
@@ -103,11 +108,12 @@ def streams(path):
     return found
 
 
-def check(path):
-    """How many TCP segments there are, all with right checksums."""
-    count = len(segments(path))
-    demand(count > 0, "no TCP segment in the capture")
-    return count
+def check(path, vlan):
+    """How many TCP segments there are, all with right checksums and of this VLAN (0: untagged); the longest IP packet."""
+    found = segments(path)
+    demand(found, "no TCP segment in the capture")
+    demand({s.vlan for s in found} == {vlan}, f"segments of the VLANs {sorted({s.vlan for s in found})}, not of {vlan}")
+    return len(found), max(s.size for s in found)
 
 
 def compare(one, other, exact):
