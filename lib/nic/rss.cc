@@ -42,20 +42,13 @@ static void spread_over_port(std::vector<uint8_t>& key, uint64_t seed) {
   ensure(error == 0);
 }
 
-std::vector<uint8_t> make_rss_key(uint64_t seed, uint32_t length) {
-  Random random = randomness(seed);
-  std::vector<uint8_t> key(length);
-  for (uint8_t& byte : key) byte = static_cast<uint8_t>(random.next());
-  spread_over_port(key, random.next());
-  return key;
-}
-
-// Ports on which the lower `bits` of the hash depend in `bits` independent ways reach all of its values.
-static bool reaches_all(const std::vector<uint8_t>& key, uint32_t bits) {
-  wire::Toeplitz toeplitz(key);
+// Do `count` bits of a port, from bit `first` on, reach all values of the hash's lower `bits`? Then they reach each equally
+// often. `of`: what one of the two ports contributes.
+using PartOfPort = uint32_t (wire::Toeplitz::*)(uint16_t) const;
+static bool reaches_all(const wire::Toeplitz& toeplitz, PartOfPort of, uint32_t first, uint32_t count, uint32_t bits) {
   uint32_t basis[32] = {}, rank = 0;
-  for (uint32_t port = 1; port < 0x10000; port <<= 1) {
-    uint32_t value = toeplitz.of_local_port(static_cast<uint16_t>(port)) & ((1u << bits) - 1);
+  for (uint32_t i = first; i < first + count; ++i) {
+    uint32_t value = (toeplitz.*of)(static_cast<uint16_t>(1u << i)) & ((1u << bits) - 1);
     while (value != 0) {
       uint32_t top = static_cast<uint32_t>(std::bit_width(value)) - 1;
       if (basis[top] == 0) {
@@ -69,6 +62,25 @@ static bool reaches_all(const std::vector<uint8_t>& key, uint32_t bits) {
   return rank == bits;
 }
 
+// A client's ports follow each other, Linux's by two: eight for each core are to reach every one.
+static bool spreads_clients(const std::vector<uint8_t>& key) {
+  wire::Toeplitz toeplitz(key);
+  for (uint32_t bits = 1; bits <= 6; ++bits)
+    for (uint32_t first : {0u, 1u})
+      if (!reaches_all(toeplitz, &wire::Toeplitz::of_remote_port, first, bits + 3, bits)) return false;
+  return true;
+}
+
+std::vector<uint8_t> make_rss_key(uint64_t seed, uint32_t length) {
+  Random random = randomness(seed);
+  std::vector<uint8_t> key(length);
+  do {
+    for (uint8_t& byte : key) byte = static_cast<uint8_t>(random.next());
+    spread_over_port(key, random.next());
+  } while (!spreads_clients(key));
+  return key;
+}
+
 // Sixteen bits over and over: then it matters not which of two addresses, or of two ports, is the source.
 std::vector<uint8_t> make_symmetric_key(uint64_t seed, uint32_t length) {
   Random random = randomness(seed);
@@ -76,7 +88,7 @@ std::vector<uint8_t> make_symmetric_key(uint64_t seed, uint32_t length) {
   do {
     auto word = static_cast<uint16_t>(random.next());
     for (uint32_t i = 0; i < length; ++i) key[i] = static_cast<uint8_t>(i % 2 == 0 ? word >> 8 : word);
-  } while (!reaches_all(key, most_tables_log));
+  } while (!reaches_all(wire::Toeplitz(key), &wire::Toeplitz::of_local_port, 0, 16, most_tables_log));
   return key;
 }
 

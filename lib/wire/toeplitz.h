@@ -28,6 +28,7 @@ class Toeplitz {
   }
   // What the local port contributes: of(key) is of(key with port 0) ^ of_local_port(port).
   uint32_t of_local_port(uint16_t port) const { return of_port(10, port); }
+  uint32_t of_remote_port(uint16_t port) const { return of_port(8, port); }
 
  private:
   uint32_t of_port(uint32_t at, uint16_t port) const { return table_[at][port >> 8] ^ table_[at + 1][port & 255]; }

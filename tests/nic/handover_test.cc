@@ -12,6 +12,7 @@
 #include <map>
 #include <vector>
 
+#include "nic/eal.h"
 #include "nic/machine.h"
 #include "nic/port.h"
 #include "nic/rss.h"
@@ -216,11 +217,16 @@ TEST_F(HandoverTest, AnEndWithFramesUnderway) {
 
 // --- keys ---
 
+class RssKey : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { start_eal({"", allowed_cpus()[0], 0}); }  // rte_thash's memory
+};
+
 wire::Toeplitz toeplitz_of(const std::vector<uint8_t>& key) {
   return wire::Toeplitz(key);
 }
 
-TEST(RssKey, TheHashIsDpdks) {
+TEST_F(RssKey, TheHashIsDpdks) {
   for (uint64_t seed = 1; seed < 20; ++seed) {
     std::vector<uint8_t> key = make_rss_key(seed, usual_key);
     wire::Toeplitz toeplitz = toeplitz_of(key);
@@ -241,7 +247,7 @@ TEST(RssKey, TheHashIsDpdks) {
 }
 
 // Whatever the destination, by its local port a flow can get to each entry of the largest table.
-TEST(RssKey, ThePortReachesEachEntry) {
+TEST_F(RssKey, ThePortReachesEachEntry) {
   for (uint64_t seed : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{77}})
     for (const auto& key : {make_rss_key(seed, usual_key), make_rss_key(seed, 52), make_symmetric_key(seed, usual_key)}) {
       wire::Toeplitz toeplitz = toeplitz_of(key);
@@ -252,7 +258,21 @@ TEST(RssKey, ThePortReachesEachEntry) {
     }
 }
 
-TEST(RssKey, ASymmetricKeyIsSymmetric) {
+// A client takes its ports one after the other, Linux every second one: a few of them are to reach all cores evenly.
+TEST_F(RssKey, ARunOfTheClientsPortsReachesEachCoreEvenly) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    wire::Toeplitz toeplitz = toeplitz_of(make_rss_key(seed, usual_key));
+    for (uint32_t cores = 2; cores <= 64; cores *= 2)
+      for (uint32_t step : {1u, 2u}) {
+        std::vector<uint32_t> ports(cores);
+        for (uint32_t i = 0; i < 8 * cores; ++i)
+          ++ports[toeplitz.of({here, there, 80, static_cast<uint16_t>(32768 + i * step), 4}) % cores];
+        EXPECT_EQ(ports, std::vector<uint32_t>(cores, 8)) << seed << ", " << cores << " cores, every " << step;
+      }
+  }
+}
+
+TEST_F(RssKey, ASymmetricKeyIsSymmetric) {
   wire::Toeplitz toeplitz = toeplitz_of(make_symmetric_key(5, usual_key));
   for (uint16_t port = 1; port < 1000; ++port) {
     wire::FlowKey there_and{here, there, port, 80, 4}, back{there, here, 80, port, 4};
