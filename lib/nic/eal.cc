@@ -19,6 +19,7 @@
 #include "millrace/config.h"
 #include "nic/machine.h"
 #include "nic/overheard.h"
+#include "nic/topology.h"
 
 namespace millrace::nic {
 
@@ -42,6 +43,8 @@ static void choose_memory(const EalNeeds& needs, bool is_pci, std::vector<std::s
     return;
   }
   if (free_huge_bytes() >= need) {
+    if (std::string why = huge_pages_obstacle(needs.lcore, allowed_cpus(), (need >> 21) + 1); !why.empty())
+      throw ConfigError(why, "core.lcore");
     options.push_back("--in-memory");  // leaves no files behind, whatever end the program comes to
     if (starts_with(needs.device, "net_virtio_user") || starts_with(needs.device, "net_vhost"))
       options.push_back("--single-file-segments");  // else the link is up and nothing passes

@@ -296,8 +296,8 @@ TEST(Cpus, LcoresTakeWhatTheProcessMayUseInTurn) {
 class Quota : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/millrace_quota_XXXXXX";
-    root_ = mkdtemp(name);
+    root_ = testing::TempDir() + "millrace_quota_XXXXXX";
+    ASSERT_NE(mkdtemp(root_.data()), nullptr);
   }
   void TearDown() override { std::filesystem::remove_all(root_); }
   void write(const std::string& file, const std::string& text) {

@@ -22,8 +22,8 @@ using Cpus = std::vector<uint32_t>;
 class Machine : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/millrace_machine_XXXXXX";
-    root_ = mkdtemp(name);
+    root_ = testing::TempDir() + "millrace_machine_XXXXXX";
+    ASSERT_NE(mkdtemp(root_.data()), nullptr);
   }
   void TearDown() override { fs::remove_all(root_); }
   void write(const std::string& file, const std::string& text) {
@@ -137,6 +137,26 @@ TEST_F(Machine, WhatIsFarApartIsTold) {
 }
 
 // As far as this machine goes: the memory that a thread on a CPU touches first lies on the CPU's node.
+TEST_F(Machine, HugePagesOnAnotherNodeAlone) {
+  two_nodes();
+  auto has_free = [&](int node, const std::string& size, int count) {
+    write("/sys/devices/system/node/node" + std::to_string(node) + "/hugepages/hugepages-" + size + "/free_hugepages",
+          std::to_string(count));
+  };
+  const Cpus all = {1, 5, 9};
+  EXPECT_EQ(huge_pages_obstacle(1, all, 80, root_), "");  // it is not said
+  has_free(0, "2048kB", 0);
+  has_free(1, "2048kB", 0);
+  EXPECT_EQ(huge_pages_obstacle(1, all, 80, root_), "");  // there are none anywhere, which others see to
+  has_free(1, "1048576kB", 2);
+  EXPECT_EQ(huge_pages_obstacle(1, all, 80, root_),
+            "no huge page is free on node 0, that of lcore 1, but on node 1: --lcore 5, or reserve some: echo 80 | sudo tee "
+            "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages");
+  EXPECT_EQ(huge_pages_obstacle(5, all, 80, root_), "");
+  has_free(0, "2048kB", 1);
+  EXPECT_EQ(huge_pages_obstacle(1, all, 80, root_), "");
+}
+
 TEST(ThisMachine, MemoryLiesWhereItIsTouched) {
   Topology here = read_topology(allowed_cpus());
   ASSERT_FALSE(here.cpus.empty());

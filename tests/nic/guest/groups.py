@@ -20,13 +20,14 @@ class Group:
     name: str
     model: str  # as QEMU calls it
     pmd: str  # DPDK's driver for it
+    nodes: int = 1  # of memory, with a CPU each; the NICs are on the last
     cases: list = field(default_factory=list)
 
 
 groups = [
     Group("igb", "igb", "net_e1000_igb"),
     Group("e1000e", "e1000e", "net_e1000_em"),
-    Group("vmxnet3", "vmxnet3", "net_vmxnet3"),
+    Group("vmxnet3", "vmxnet3", "net_vmxnet3", nodes=2),
     Group("virtio", "virtio-net-pci", "net_virtio"),
 ]
 

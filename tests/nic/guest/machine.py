@@ -64,10 +64,18 @@ class Machine:
             self.process.kill()
             self.process.wait()
 
+    def nodes(self):
+        count = self.group.nodes
+        words = ["-smp", f"{CPUS},sockets={count}"]
+        for n in range(count if count > 1 else 0):
+            words += ["-object", f"memory-backend-ram,id=m{n},size={MEMORY // count}M",
+                      "-numa", f"node,nodeid={n},cpus={n},memdev=m{n}"]
+        return words
+
     def words(self):
         share = "security_model=none,multidevs=remap"
         nic = self.group.model + (",disable-legacy=on,iommu_platform=on" if self.group.model.startswith("virtio") else "")
-        words = ["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS), "-m", str(MEMORY), "-nodefaults",
+        words = ["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", *self.nodes(), "-m", str(MEMORY), "-nodefaults",
                  "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{self.directory}/console",
                  "-chardev", f"socket,id=talk,path={self.directory}/talk", "-serial", "chardev:talk",
                  "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
@@ -79,8 +87,12 @@ class Machine:
                  "-virtfs", f"local,path={TREE},mount_tag=tree,{share},readonly=on",
                  "-virtfs", f"local,path={self.build},mount_tag=build,{share},readonly=on",
                  "-virtfs", f"local,path={self.directory},mount_tag=w,{share}", "-device", "intel-iommu"]
+        bus = "pcie.0"
+        if self.group.nodes > 1:
+            bus = "far"
+            words += ["-device", f"pxb-pcie,id=far,bus_nr=128,numa_node={self.group.nodes - 1}"]
         for n in range(1, 5):
-            words += ["-device", f"pcie-root-port,id=r{n},chassis={n},slot={n}",
+            words += ["-device", f"pcie-root-port,id=r{n},bus={bus},chassis={n},slot={n}",
                       "-netdev", f"hubport,id=n{n},hubid={(n + 1) // 2}",
                       "-device", f"{nic},bus=r{n},netdev=n{n},mac=52:54:00:00:00:0{n},romfile="]
         return words
