@@ -19,6 +19,30 @@ static bool shows_all = false;
 static std::recursive_mutex taken;
 static Overheard* innermost = nullptr;
 
+// --- a driver that ends the program: its last words are shown ---
+
+static volatile sig_atomic_t last_words = -1, shown_at = -1;  // files
+
+// SA_RESETHAND: what ends the program comes again when this returns, and does.
+static void show_last_words(int) {
+  char buffer[1024];
+  ssize_t got = 0;
+  for (off_t at = 0; (got = pread(last_words, buffer, sizeof buffer, at)) > 0; at += got)
+    if (write(shown_at, buffer, static_cast<size_t>(got)) != got) break;
+}
+
+// Whoever else has a handler keeps it.
+static void watch_ends(bool begin) {
+  for (int number : {SIGABRT, SIGSEGV}) {
+    struct sigaction now {};
+    sigaction(number, nullptr, &now);
+    if (now.sa_handler != (begin ? SIG_DFL : show_last_words)) continue;
+    now.sa_handler = begin ? show_last_words : SIG_DFL;
+    now.sa_flags = begin ? static_cast<int>(SA_RESETHAND) : 0;
+    sigaction(number, &now, nullptr);
+  }
+}
+
 void Overheard::show_all() {
   shows_all = true;
 }
@@ -36,10 +60,16 @@ Overheard::Overheard()
   if (heard_ < 0 || shown_ < 0) return;
   dup2(heard_, STDERR_FILENO);
   rte_openlog_stream(stderr);
+  last_words = heard_;
+  if (outer_ != nullptr) return;
+  shown_at = shown_;
+  watch_ends(true);
 }
 
 Overheard::~Overheard() {
   innermost = outer_;
+  last_words = outer_ == nullptr ? -1 : outer_->heard_;
+  if (outer_ == nullptr) watch_ends(false);
   std::fflush(stderr);
   rte_openlog_stream(log_ == stderr ? nullptr : log_);
   std::string all = shows_all ? text() : "";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is read of a machine before anything starts, on machines made of files: its nodes, who gets which CPU, and what a PCI
-// device is bound to. Of a second node this machine's own has nothing to show: what memory does there is not seen here.
+// What is read of a machine before anything starts, on machines made of files: its nodes, who gets which CPU, and what a
+// PCI device is bound to. Of a second node this machine has nothing to show: the guest has (nic/guest/guest_memory.py).
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
@@ -11,6 +11,7 @@
 #include "millrace/config.h"
 #include "nic/device.h"
 #include "nic/machine.h"
+#include "nic/overheard.h"
 #include "nic/topology.h"
 
 namespace millrace::nic {
@@ -172,6 +173,23 @@ TEST(ThisMachine, MemoryLiesWhereItIsTouched) {
     if (node < 0 || cpu.node < 0) GTEST_SKIP() << "this kernel, or this container, tells no nodes";
     EXPECT_EQ(node, cpu.node) << cpu.number;
   }
+}
+
+// --- drivers ---
+
+TEST(DriverDeathTest, ADriverThatEndsTheProgramHasItsLastWordsShown) {
+  EXPECT_DEATH(
+      {
+        Overheard heard;
+        std::fputs("EAL: starting\n", stderr);
+        Overheard inner;
+        std::fputs("PANIC in a_driver(): no memory\n", stderr);
+        std::fflush(stderr);
+        std::abort();
+      },
+      "PANIC in a_driver..: no memory");
+  { Overheard heard; }
+  EXPECT_DEATH(std::abort(), "^$");  // and later nothing of it
 }
 
 // --- PCI ---
