@@ -74,7 +74,6 @@ static uint16_t queues_of(const Port& port, const Config& config, const rte_eth_
 }
 
 static void configure(Port& port, const Config& config, const rte_eth_dev_info& info, bool rx_interrupts) {
-  Overheard heard;  // of this attempt
   rte_eth_conf conf{};
   port.offloads = choose_offloads(config, info, {.kernel_behind = port.kernel_behind,
                                                  .keeps_buffers = std::strcmp(info.driver_name, "net_ring") == 0,

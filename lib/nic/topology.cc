@@ -75,7 +75,8 @@ static long free_huge_pages(int node, const std::string& root) {
   return sum;
 }
 
-std::string huge_pages_obstacle(uint32_t lcore, std::span<const uint32_t> allowed, size_t pages, const std::string& root) {
+std::string huge_pages_obstacle(uint32_t lcore, std::span<const uint32_t> allowed, size_t pages,
+                                const std::string& root) {
   const std::vector<uint32_t> one = {lcore};
   int here = read_topology(one, root).cpus[0].node;
   if (here < 0 || free_huge_pages(here, root) != 0) return "";
@@ -84,7 +85,8 @@ std::string huge_pages_obstacle(uint32_t lcore, std::span<const uint32_t> allowe
     if (cpu.node >= 0 && free_huge_pages(cpu.node, root) > 0)
       return "no huge page is free on node " + number + ", that of lcore " + std::to_string(lcore) + ", but on node " +
              std::to_string(cpu.node) + ": --lcore " + std::to_string(cpu.number) + ", or reserve some: echo " +
-             std::to_string(pages) + " | sudo tee /sys/devices/system/node/node" + number + "/hugepages/hugepages-2048kB/nr_hugepages";
+             std::to_string(pages) + " | sudo tee /sys/devices/system/node/node" + number +
+             "/hugepages/hugepages-2048kB/nr_hugepages";
   return "";
 }
 

@@ -29,7 +29,8 @@ struct Topology {
 Topology read_topology(std::span<const uint32_t> allowed, const std::string& root = "");
 // Why EAL would not start on a CPU, though there are huge pages: none is free on its node (DPDK 22.11 panics then). With what
 // mends it, `pages` of 2 MB among that; empty: nothing.
-std::string huge_pages_obstacle(uint32_t lcore, std::span<const uint32_t> allowed, size_t pages, const std::string& root = "");
+std::string huge_pages_obstacle(uint32_t lcore, std::span<const uint32_t> allowed, size_t pages,
+                                const std::string& root = "");
 // The node of a PCI device, or of the one that an interface of the kernel's is; -1: there is none, or it is not said.
 int device_node(const std::string& device, const std::string& root = "");
 

@@ -14,6 +14,7 @@
 #include "nic/offloads.h"
 #include "nic/rx.h"
 #include "nic/tx.h"
+#include "two_ports.h"
 #include "wire/bytes.h"
 
 namespace millrace::nic {
@@ -117,26 +118,11 @@ TEST(Negotiation, AKernelBehindTheDeviceGetsWhatRfc9293Asks) {
 }
 
 // Two ports that rings join; what hardware would do is asked of the first, and taken off the second raw.
-class OffloadTest : public testing::Test {
+class OffloadTest : public TwoPorts {
  protected:
   void open(uint16_t mtu = 1500) {
-    Config left, right;
-    left.packet_buffers = right.packet_buffers = 4096;
-    left.mtu = right.mtu = mtu;
-    right.address = ipv4(10, 9, 0, 3);
-    link_ = Link::open_pair(left, right);
-    for (int i = 0; i < 2; ++i) {
-      rx_[i].init(link_->port(i));
-      tx_[i].init(link_->port(i));
-    }
+    TwoPorts::open(mtu);
     tx_[0].prepare_turn();
-  }
-  void TearDown() override {
-    for (Tx& tx : tx_) tx.drop_all();
-    link_->leave();
-    EXPECT_TRUE(link_->leave());
-    std::string report;
-    EXPECT_TRUE(link_->all_back(report)) << report;
   }
   Offloads& offloads(int side = 0) { return link_->port(side).offloads; }
 
@@ -196,10 +182,6 @@ class OffloadTest : public testing::Test {
     std::memcpy(&frame[14 + 20 + 16], &sum, 2);
     return frame;
   }
-
-  std::shared_ptr<Link> link_;
-  Rx rx_[2];
-  Tx tx_[2];
 };
 
 TEST_F(OffloadTest, ChecksumsOfTheHardwareAreThoseOfTheSoftware) {

@@ -15,6 +15,7 @@
 #include "nic/port.h"
 #include "nic/rx.h"
 #include "nic/tx.h"
+#include "two_ports.h"
 
 namespace millrace::nic {
 namespace {
@@ -43,25 +44,9 @@ TEST(Clock, RunsAsFastAsTheSystems) {
   EXPECT_NEAR((end.ours - begin.ours) / (end.theirs - begin.theirs), 1, 1e-4);
 }
 
-class PortTest : public testing::Test {
+class PortTest : public TwoPorts {
  protected:
-  void SetUp() override {
-    Config left, right;
-    left.packet_buffers = right.packet_buffers = 4096;
-    right.address = ipv4(10, 9, 0, 3);
-    link_ = Link::open_pair(left, right);
-    for (int i = 0; i < 2; ++i) {
-      rx_[i].init(link_->port(i));
-      tx_[i].init(link_->port(i));
-    }
-  }
-  void TearDown() override {
-    for (Tx& tx : tx_) tx.drop_all();
-    link_->leave();
-    EXPECT_TRUE(link_->leave());
-    std::string report;
-    EXPECT_TRUE(link_->all_back(report)) << report;
-  }
+  void SetUp() override { open(); }
 
   wire::TxSegment segment(uint32_t number) {
     wire::TxSegment tx;
@@ -80,10 +65,6 @@ class PortTest : public testing::Test {
   static void give_back(std::span<const wire::Frame> frames) {
     for (const wire::Frame& frame : frames) release({&frame.packet, 1});
   }
-
-  std::shared_ptr<Link> link_;
-  Rx rx_[2];
-  Tx tx_[2];
 };
 
 TEST_F(PortTest, two_ports_have_two_addresses) {

@@ -34,7 +34,11 @@ HERE = dict.fromkeys(("igb", "e1000e", "vmxnet3", "virtio"), "tx IPv4 software, 
 TAGS_HERE, TAGS = (dict.fromkeys(HERE, f"VLAN 42: tags inserted in {where}, stripped in {where}")
                    for where in ("software", "hardware"))
 SOFTWARE = Mode("software", ("--software-checksums",), "", HERE)
-MODES = [SOFTWARE, Mode("checksums", ("--software-segmentation",), "software", CHECKSUMS), Mode("segments", (), "software", SEGMENTS)]
+MODES = [
+    SOFTWARE,
+    Mode("checksums", ("--software-segmentation",), "software", CHECKSUMS),
+    Mode("segments", (), "software", SEGMENTS),
+]
 LONG = [
     Mode("long", ("--software-checksums", "--software-vlan"), "", TAGS_HERE, 42, 9000),
     Mode("long-hardware", (), "long", TAGS, 42, 9000),
