@@ -21,10 +21,10 @@ namespace millrace::nic {
 
 namespace fs = std::filesystem;
 
-static size_t sum_of_huge_pages(const char* which) {
+static size_t sum_of_huge_pages(const std::string& directory, const char* which) {
   size_t bytes = 0;
   std::error_code ignored;
-  for (auto& entry : fs::directory_iterator("/sys/kernel/mm/hugepages", ignored)) {
+  for (auto& entry : fs::directory_iterator(directory, ignored)) {
     std::string name = entry.path().filename();  // hugepages-2048kB
     size_t count = 0;
     if (name.rfind("hugepages-", 0) == 0 && std::ifstream(entry.path() / which) >> count)
@@ -33,8 +33,8 @@ static size_t sum_of_huge_pages(const char* which) {
   return bytes;
 }
 
-size_t free_huge_bytes() { return sum_of_huge_pages("free_hugepages"); }
-size_t huge_bytes() { return sum_of_huge_pages("nr_hugepages"); }
+size_t free_huge_bytes(const std::string& directory) { return sum_of_huge_pages(directory, "free_hugepages"); }
+size_t huge_bytes() { return sum_of_huge_pages(all_huge_pages, "nr_hugepages"); }
 
 std::vector<std::string> hugetlbfs_mounts() {
   std::ifstream mounts("/proc/self/mounts");

@@ -10,8 +10,10 @@
 
 namespace millrace::nic {
 
-size_t free_huge_bytes();  // huge pages of all sizes that nobody has reserved
-size_t huge_bytes();       // and of all
+inline const std::string all_huge_pages = "/sys/kernel/mm/hugepages";
+// Huge pages of all sizes that nobody has reserved: on all nodes, or on that whose directory it is.
+size_t free_huge_bytes(const std::string& directory = all_huge_pages);
+size_t huge_bytes();  // and of all
 std::vector<std::string> hugetlbfs_mounts();
 bool cpu_exists(uint32_t cpu);
 uint32_t cpu_count();

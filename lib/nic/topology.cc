@@ -65,28 +65,22 @@ Topology read_topology(std::span<const uint32_t> allowed, const std::string& roo
   return out;
 }
 
-// Of all sizes, which nobody has reserved; -1: this kernel tells of none.
-static long free_huge_pages(int node, const std::string& root) {
-  long sum = -1;
-  std::error_code none;
-  for (const auto& size : std::filesystem::directory_iterator(
-           root + "/sys/devices/system/node/node" + std::to_string(node) + "/hugepages", none))
-    if (long count = 0; std::ifstream(size.path() / "free_hugepages") >> count) sum = std::max(sum, 0l) + count;
-  return sum;
-}
-
 std::string huge_pages_obstacle(uint32_t lcore, std::span<const uint32_t> allowed, size_t pages,
                                 const std::string& root) {
-  const std::vector<uint32_t> one = {lcore};
-  int here = read_topology(one, root).cpus[0].node;
-  if (here < 0 || free_huge_pages(here, root) != 0) return "";
-  std::string number = std::to_string(here);
-  for (const Topology::Cpu& cpu : read_topology(allowed, root).cpus)
-    if (cpu.node >= 0 && free_huge_pages(cpu.node, root) > 0)
-      return "no huge page is free on node " + number + ", that of lcore " + std::to_string(lcore) + ", but on node " +
-             std::to_string(cpu.node) + ": --lcore " + std::to_string(cpu.number) + ", or reserve some: echo " +
-             std::to_string(pages) + " | sudo tee /sys/devices/system/node/node" + number +
-             "/hugepages/hugepages-2048kB/nr_hugepages";
+  std::vector<uint32_t> cpus(allowed.begin(), allowed.end());
+  cpus.push_back(lcore);
+  Topology topology = read_topology(cpus, root);
+  auto files = [](int node) { return "/sys/devices/system/node/node" + std::to_string(node) + "/hugepages"; };
+  int here = topology.cpus.back().node;
+  std::error_code none;
+  if (here < 0 || !std::filesystem::exists(root + files(here), none) || free_huge_bytes(root + files(here)) != 0)
+    return "";
+  for (const Topology::Cpu& cpu : topology.cpus)
+    if (cpu.node >= 0 && free_huge_bytes(root + files(cpu.node)) != 0)
+      return "no huge page is free on node " + std::to_string(here) + ", that of lcore " + std::to_string(lcore) +
+             ", but on node " + std::to_string(cpu.node) + ": --lcore " + std::to_string(cpu.number) +
+             ", or reserve some: echo " + std::to_string(pages) + " | sudo tee " + files(here) +
+             "/hugepages-2048kB/nr_hugepages";
   return "";
 }
 

@@ -19,16 +19,19 @@ def of_cores(world, echo):
     return stat(world, echo, "stats")["endpoints"]
 
 
-def idle_turns(world, echo, seconds):
-    """Of each core, in that time: turns, sleeps, and the part of the time in which it was asleep."""
-    before = of_cores(world, echo)
-    time.sleep(seconds)
-    after = of_cores(world, echo)
+def turns_between(before, after):
+    """Of each core: turns, sleeps, and the part of the time in which it was asleep."""
     rows = []
     for old, new in zip(before, after):
-        since = {name: new[name] - old[name] for name in ("turns", "sleeps", "asleep_cycles", "total_cycles", "useful_turns")}
+        since = {name: new[name] - old[name] for name in ("turns", "sleeps", "asleep_cycles", "total_cycles")}
         rows.append((since["turns"], since["sleeps"], since["asleep_cycles"] / max(since["total_cycles"], 1)))
     return rows
+
+
+def idle_turns(world, echo, seconds):
+    before = of_cores(world, echo)
+    time.sleep(seconds)
+    return turns_between(before, of_cores(world, echo))
 
 
 def demand_asleep(rows):

@@ -6,9 +6,6 @@
 #include <rte_thash.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <vector>
 
@@ -17,7 +14,6 @@
 #include "nic/port.h"
 #include "nic/rss.h"
 #include "nic/rx.h"
-#include "nic/topology.h"
 #include "nic/tx.h"
 
 namespace millrace::nic {
@@ -278,55 +274,6 @@ TEST_F(RssKey, ASymmetricKeyIsSymmetric) {
     wire::FlowKey there_and{here, there, port, 80, 4}, back{there, here, 80, port, 4};
     ASSERT_EQ(toeplitz.of(there_and), toeplitz.of(back));
   }
-}
-
-// --- the machine ---
-
-TEST(Cpus, LcoresTakeWhatTheProcessMayUseInTurn) {
-  const std::vector<uint32_t>& cpus = allowed_cpus();
-  Config config;
-  config.cores = static_cast<uint32_t>(2 * cpus.size());
-  std::vector<uint32_t> chosen = cpus_for(config);
-  ASSERT_EQ(chosen.size(), 2 * cpus.size());
-  for (size_t i = 0; i < chosen.size(); ++i) EXPECT_EQ(chosen[i], cpus[i % cpus.size()]);
-  config.lcore = cpus.back();
-  EXPECT_EQ(cpus_for(config)[0], cpus.back());
-}
-
-class Quota : public testing::Test {
- protected:
-  void SetUp() override {
-    root_ = testing::TempDir() + "millrace_quota_XXXXXX";
-    ASSERT_NE(mkdtemp(root_.data()), nullptr);
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-  void write(const std::string& file, const std::string& text) {
-    std::filesystem::create_directories(std::filesystem::path(root_ + "/" + file).parent_path());
-    std::ofstream(root_ + "/" + file) << text;
-  }
-  double quota() { return cpu_quota(root_ + "/self", root_); }
-  std::string root_;
-};
-
-TEST_F(Quota, TheLeastOfAllGroupsAbove) {
-  write("self", "0::/a/b/c\n");
-  EXPECT_EQ(quota(), 0);
-  write("a/b/c/cpu.max", "max 100000\n");
-  EXPECT_EQ(quota(), 0);
-  write("a/cpu.max", "150000 100000\n");
-  write("a/b/cpu.max", "400000 100000\n");
-  EXPECT_DOUBLE_EQ(quota(), 1.5);
-  write("cpu.max", "50000 100000\n");
-  EXPECT_DOUBLE_EQ(quota(), 0.5);
-}
-
-TEST_F(Quota, TheFirstVersionToo) {
-  write("self", "5:memory:/x\n4:cpu,cpuacct:/a\n");
-  write("cpu/a/cpu.cfs_quota_us", "-1\n");
-  write("cpu/a/cpu.cfs_period_us", "100000\n");
-  EXPECT_EQ(quota(), 0);
-  write("cpu/a/cpu.cfs_quota_us", "250000\n");
-  EXPECT_DOUBLE_EQ(quota(), 2.5);
 }
 
 }  // namespace

@@ -175,6 +175,45 @@ TEST(ThisMachine, MemoryLiesWhereItIsTouched) {
   }
 }
 
+// --- CPUs ---
+
+TEST(Cpus, LcoresTakeWhatTheProcessMayUseInTurn) {
+  const std::vector<uint32_t>& cpus = allowed_cpus();
+  Config config;
+  config.cores = static_cast<uint32_t>(2 * cpus.size());
+  std::vector<uint32_t> chosen = cpus_for(config);
+  ASSERT_EQ(chosen.size(), 2 * cpus.size());
+  for (size_t i = 0; i < chosen.size(); ++i) EXPECT_EQ(chosen[i], cpus[i % cpus.size()]);
+  config.lcore = cpus.back();
+  EXPECT_EQ(cpus_for(config)[0], cpus.back());
+}
+
+class Quota : public Machine {
+ protected:
+  double quota() { return cpu_quota(root_ + "/self", root_); }
+};
+
+TEST_F(Quota, TheLeastOfAllGroupsAbove) {
+  write("/self", "0::/a/b/c");
+  EXPECT_EQ(quota(), 0);
+  write("/a/b/c/cpu.max", "max 100000");
+  EXPECT_EQ(quota(), 0);
+  write("/a/cpu.max", "150000 100000");
+  write("/a/b/cpu.max", "400000 100000");
+  EXPECT_DOUBLE_EQ(quota(), 1.5);
+  write("/cpu.max", "50000 100000");
+  EXPECT_DOUBLE_EQ(quota(), 0.5);
+}
+
+TEST_F(Quota, TheFirstVersionToo) {
+  write("/self", "5:memory:/x\n4:cpu,cpuacct:/a");
+  write("/cpu/a/cpu.cfs_quota_us", "-1");
+  write("/cpu/a/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(quota(), 0);
+  write("/cpu/a/cpu.cfs_quota_us", "250000");
+  EXPECT_DOUBLE_EQ(quota(), 2.5);
+}
+
 // --- drivers ---
 
 TEST(DriverDeathTest, ADriverThatEndsTheProgramHasItsLastWordsShown) {

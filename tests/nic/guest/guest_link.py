@@ -36,7 +36,10 @@ def link_down_and_up(world):
                 until("a link that is up", 30, lambda: link_of(theirs) == "up")
                 until("requests again", 60, lambda: received(theirs) > still + 100)
             result = theirs.stop()
-        ours.stop(codes=(0, 1))  # a client that is interrupted resets those of its connections that had something to come
+        # A client that is interrupted resets those of its connections that had something to come.
+        ours.stop(codes=(0, 1))
+        code = int("ended badly for the server" in ours.output)
+        demand(ours.process.returncode == code, f"exit code {ours.process.returncode}, not {code}: {ours.output[-700:]}")
     demand_clean(result, "client")
     demand(result["connections"] == 8, f"{result['connections']} connections, not the 8 that there were")
     world.note(f"{result['requests']} requests, {result['tcp']['retransmitted']} segments sent again")

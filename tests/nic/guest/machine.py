@@ -50,10 +50,10 @@ class Machine:
     def __enter__(self):
         try:
             self.boot()
-            return self
         except BaseException:
             self.kill()
             raise
+        return self
 
     def __exit__(self, *_):
         self.kill()
@@ -121,12 +121,11 @@ class Machine:
         """What the guest says next; GuestGone if that is nothing."""
         end = time.monotonic() + seconds
         message = None
-        while message is None and time.monotonic() < end:
+        while time.monotonic() < end:
             self.talking.settimeout(1)
             try:
                 message = self.talk.receive()
-                if message is None:
-                    break
+                break
             except TimeoutError:
                 if NO_TIMER in (self.directory / "console").read_text(errors="replace"):
                     raise TimerLost(self.log("console")) from None

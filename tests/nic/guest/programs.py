@@ -19,8 +19,6 @@ SMALL = ("--max-connections", 2048, "--time-wait-records", 16384, "--packet-buff
 PATIENT = ("--set", "tcp.rto_initial=60s", "--set", "tcp.rto_min=60s", "--set", "tcp.tail_loss_probe=false")
 SERVER, CLIENT, ECHO = "10.9.0.2", "10.9.0.1", "10.9.1.2"
 PORT = 8000
-
-
 # Unless a case says otherwise: what polls without work takes an emulated CPU from what has some.
 IDLE = ("--idle", "sleep")
 

@@ -8,7 +8,7 @@ is one boot of a guest (machine.py) with four NICs of one model, so one group by
     tests/nic/guest/run.py build --group igb --keep --times
 
 Nothing here depends on speed: the guest is emulated in software, and slow. Cases run in the guest (guest.py); what they
-need of the host, they ask for: captures of the wire, their judgement (capture.py), a cable pulled.
+need of the host, they ask for: captures of the wire, their judgement (wire.py), a cable pulled.
 """
 import argparse
 import shutil
