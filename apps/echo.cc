@@ -13,7 +13,7 @@ int main(int argc, char** argv) try {
   std::atomic<int> failed = 0;
   int result = endpoint.run([&](Channel& channel) {  // inline: called each turn of each core
     channel.call_by(Instant::never());  // events are all that it lives by: its core may sleep until there are some
-    if (channel.first_turn()) channel.listen({.port = config.port});
+    if (channel.first_turn()) channel.listen({.port = config.port, .options = {.no_delay = 1}});
     for (Event& event : channel.events()) {
       switch (event.kind) {
         case Event::received: channel.send(event.connection, event.keep()); break;  // pass the buffer on

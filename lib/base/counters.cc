@@ -23,7 +23,7 @@ constexpr const char* names[] = {
     "arp_requests_sent", "arp_replies_sent", "arp_received", "icmp_echo_answered", "icmp_errors_received",
     "path_mtu_lowered", "path_mtu_raised", "neighbor_failed",
     "frames_handed_over", "frames_taken_over", "drop_handover", "listen_elsewhere",
-    "requests_failed", "events_delivered",
+    "requests_failed", "events_delivered", "send_pool_dry",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == count_kinds);
 }  // namespace

@@ -20,6 +20,7 @@ inline constexpr uint32_t quantum_segments = 4;   // of one connection, before t
 inline constexpr uint32_t joined_segments = 16;   // of one connection, at most, that leave as one for hardware to cut
 inline constexpr uint32_t least_joined = 256;     // bytes of each: the least that hardware of any make cuts
 inline constexpr uint32_t joined_text = 65535 - 20 - 60;  // bytes of them: what an IP packet holds
+inline constexpr uint32_t writable_per_turn = 32; // connections told that they may send again, once buffers are free
 inline constexpr uint32_t sack_blocks = 4;        // what fits in a header
 inline constexpr uint32_t channels = 8;           // applications attached to one core
 inline constexpr uint32_t diagnosed_places_per_turn = 64;  // looked at for who asks from outside

@@ -31,7 +31,7 @@ std::vector<Finding> examine(std::span<const Config> configs, const std::string&
                       run::examine_queues, run::examine_slot, run::examine_numa})
       look(c, out);
   for (auto look : {run::examine_addresses, run::examine_huge_pages, run::examine_memory,
-                    run::examine_transparent_pages, run::examine_cpu, run::examine_isolation,
+                    run::examine_transparent_pages, run::examine_buffers, run::examine_cpu, run::examine_isolation,
                     run::examine_governor, run::examine_quota, run::examine_clock})
     look(c, out);
   return out;

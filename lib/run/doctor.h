@@ -49,6 +49,7 @@ using Findings = std::vector<Finding>;
 void examine_huge_pages(const Case& c, Findings& out);
 void examine_memory(const Case& c, Findings& out);
 void examine_transparent_pages(const Case& c, Findings& out);
+void examine_buffers(const Case& c, Findings& out);
 // doctor_pci.cc
 void examine_driver(const Case& c, Findings& out);
 void examine_iommu(const Case& c, Findings& out);

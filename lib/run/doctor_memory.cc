@@ -113,4 +113,17 @@ void examine_transparent_pages(const Case& c, Findings& out) {
                  "echo madvise | sudo tee " + file});
 }
 
+// A peer that does not read holds what was sent to it.
+void examine_buffers(const Case& c, Findings& out) {
+  const char* subject = "buffers";
+  for (const Config& one : c.configs) {
+    std::string what = std::to_string(one.packet_buffers) + " for packets, for " + std::to_string(one.max_connections) + " connections";
+    if (one.packet_buffers < one.max_connections)
+      return out.push_back({Finding::poor, subject,
+                            what + ": as many peers that stop reading would leave none for the others",
+                            "--packet-buffers " + std::to_string(one.max_connections) + ", or fewer --max-connections"});
+    if (&one == &c.configs.back()) out.push_back({Finding::good, subject, what, ""});
+  }
+}
+
 }  // namespace millrace::run

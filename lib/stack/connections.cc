@@ -36,6 +36,12 @@ Tcb* new_tcb(Stack& s, const wire::FlowKey& key, uint32_t tag, uint16_t neighbor
 
 namespace {
 
+// It sends nothing any more: the neighbour's place may become another address's.
+void leave_neighbor(Stack& s, Tcb& tcb) {
+  --s.neighbors[tcb.neighbor].users;
+  tcb.neighbor = Neighbors::none;
+}
+
 // All but the table's entry: buffers, timers, lists. `closed` is told when the application has read what came before.
 void retire(Stack& s, Tcb& tcb, Event::Reason reason) {
   tcp::Context& cx = s.cx;
@@ -51,30 +57,38 @@ void retire(Stack& s, Tcb& tcb, Event::Reason reason) {
   cx.wheel.cancel(cx.index_of(tcb));
   tcb.wheel_at = tcb.life_at = tcb.keepalive_at = tcb.ack_at = Instant::never();
   cx.unlink_ready(tcb);
+  tcp::leave_waiting(cx, tcb);
   if (tcb.is(tcp::in_wait)) {
     s.neighbors[tcb.neighbor].waiting.remove(cx.tcbs, cx.index_of(tcb));
     tcb.clear(tcp::in_wait);
   }
-  --s.neighbors[tcb.neighbor].users;
   tcb.acks_due = 0;
   tcb.reason = reason;
   tcb.clear(tcp::send_syn | tcp::resend_first | tcp::probe_due | tcp::tail_probe_due | tcp::keepalive_due);
   tcb.pending &= tcp::pend_opened | tcp::pend_urgent | tcp::pend_text | tcp::pend_sent | tcp::pend_peer_closed;
   if (reason != Event::finished || tcb.is(tcp::app_closed)) tcb.pending &= tcp::pend_opened;
   cx.tell(tcb, tcp::pend_closed);
-  if (tcb.is(tcp::rst_on_remove)) cx.want_output(tcb);
+  if (tcb.is(tcp::rst_on_remove))
+    cx.want_output(tcb);
+  else
+    leave_neighbor(s, tcb);
 }
 
 }  // namespace
 
 void remove(Stack& s, Tcb& tcb, Event::Reason reason) {
   if (tcb.state == State::closed) {  // only its RST was still to be sent
-    tcb.clear(tcp::rst_on_remove);
-    free_slot_if_done(s, tcb);
+    end_reset(s, tcb);
     return;
   }
   s.flows.erase(tcb.tag, Number::make(Kind::tcb, s.cx.index_of(tcb)));
   retire(s, tcb, reason);
+}
+
+void end_reset(Stack& s, Tcb& tcb) {
+  tcb.clear(tcp::rst_on_remove);
+  leave_neighbor(s, tcb);
+  free_slot_if_done(s, tcb);
 }
 
 void free_slot_if_done(Stack& s, Tcb& tcb) {

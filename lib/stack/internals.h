@@ -169,6 +169,8 @@ Tcb* new_tcb(Stack& s, const wire::FlowKey& key, uint32_t tag, uint16_t neighbor
              uint32_t channel, uint64_t token);
 // The connection is over: out of the table, its buffers back; the slot goes when `closed` is told.
 void remove(Stack& s, Tcb& tcb, Event::Reason reason);
+// The RST of a connection that is over has left, or cannot.
+void end_reset(Stack& s, Tcb& tcb);
 
 void enter_time_wait(Stack& s, Tcb& tcb, const wire::Segment& seg, Output& out);
 // The ACK that a TIME-WAIT record answers with.

@@ -16,7 +16,7 @@ SipKey derived(const SipKey& secret, uint64_t purpose) {
 
 void lay_out(Stack& s, const Config& c, Region& region, Instant now) {
   s.cx.tcbs.init(region, c.max_connections);
-  s.cx.nodes.init(region, c.held_limit);
+  s.cx.nodes.init(region, tcp::Context::nodes_for(c.held_limit, c.max_connections));
   s.cx.runs.init(region, c.held_limit / 4 + 1);  // never the first to be short: may_keep_out_of_order()
   s.cx.flights.init(region, c.held_limit);
   s.cx.wheel.init(region, c.max_connections + c.max_half_open, now);
@@ -52,6 +52,7 @@ Stack* make_stack(const Config& config, std::span<std::byte> memory, Instant now
   s->cx.params = config.tcp;
   s->cx.core = config.core;
   s->cx.now = now;
+  s->cx.held_limit = config.held_limit;
   s->cx.segment_burst = config.segment_burst;
   s->cx.own_mss = static_cast<uint16_t>(config.mtu - 40);  // RFC9293-MUST-67, RFC6691-2
   s->cx.isn_secret = derived(config.secret, 1);
@@ -81,6 +82,7 @@ Instant next_deadline(const Stack& s) {
   if (!cx.ready_small.empty() || !cx.ready_bulk.empty() || !s.ready_half_opens.empty() || s.neighbors.asking() ||
       s.to_announce > 0)
     return cx.now;
+  if (!cx.waiting_for_room.empty() && cx.has_room_again(cx.tcbs[cx.waiting_for_room.first()])) return cx.now;
   Instant at = cx.wheel.next_deadline();
   if (!cx.ack_queue.empty()) at = std::min(at, cx.ack_queue.front().at);
   if (!s.time_waits.empty()) {

@@ -31,7 +31,7 @@ struct Neighbor {
   uint8_t asked = 0;       // requests since the state began
   bool ask = false;        // a request is to be sent
   bool fixed = false;      // the user's: nothing that is heard changes it, and it is never asked for
-  uint32_t users = 0;      // connections and half-open records that go this way
+  uint32_t users = 0;      // TCBs that have something to send, a last RST too, and half-open records that go this way
   Instant next_at = Instant::never();  // of the state's timer
   tcp::ReadyList waiting;
   HalfOpenList waiting_half_open;

@@ -3,6 +3,7 @@
 // robin. Whatever finds no room stays marked for the next turn.
 #include "stack/internals.h"
 #include "tcp/timeouts.h"
+#include "tcp/user_calls.h"
 
 namespace millrace::stack {
 namespace {
@@ -103,16 +104,15 @@ void visit(Stack& s, Tcb& tcb, tcp::Emission& e) {
     return;
   }
   uint32_t first = e.segments->size();
+  bool over = tcb.state == State::closed;  // but for its RST
   bool done = true;
-  if (tcb.state == State::closed) {
-    if (tcb.is(tcp::rst_on_remove)) tcp::emit_reset(s.cx, tcb, e);
-    tcb.clear(tcp::rst_on_remove);
-  } else {
+  if (over)
+    tcp::emit_reset(s.cx, tcb, e);
+  else
     done = tcp::output(s.cx, tcb, e);
-  }
   for (uint32_t i = first; i < e.segments->size(); ++i) (*e.segments)[i].destination = hop.mac;
+  if (over) end_reset(s, tcb);
   if (!done) s.cx.want_output(tcb);
-  if (tcb.state == State::closed) free_slot_if_done(s, tcb);
 }
 
 // Rounds, in each of which everybody who stands in the list has one visit: who is not done goes to the end, behind all
@@ -154,6 +154,7 @@ void transmit(Stack& s, uint32_t room, Output& out) {
   s.cx.release = &out.release;
   run_timers(s);
   end_old_time_waits(s);
+  tcp::check_waiting(s.cx);
   tcp::Emission e{&out.segments, &out.slices, &out.sacks, std::min({room, out.segments.room(), limits::tx_burst})};
   send_syn_acks(s, e);
   visit_ready(s, s.cx.ready_small, e);

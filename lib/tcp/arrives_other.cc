@@ -131,6 +131,13 @@ bool is_one_off(const Tcb& tcb, const Segment& seg) {
          tcb.rcv.nxt == tcb.rcv.adv && in(tcb.state, receiving);
 }
 
+// How far behind SND.UNA an ACK may lie: a window, but no bytes that were never sent (RFC5961-5.2). With large windows a
+// forged ACK would otherwise pass one time in four.
+uint32_t oldest_ack(const Tcb& tcb) {
+  bool far = tcb.tally.una_wraps > 1 || (tcb.tally.una_wraps == 1 && tcb.snd.una.value > tcb.iss.value);  // 2^32 bytes
+  return far ? tcb.max_wnd : std::min(tcb.max_wnd, distance(tcb.iss + 1, tcb.snd.una));
+}
+
 // Fifth, the ACK field (RFC9293-3.10.7.4d, e). True: go on.
 bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
   if (tcb.state == State::syn_received) {
@@ -142,11 +149,12 @@ bool check_ack(Context& cx, Tcb& tcb, const Segment& seg, Outcome& outcome) {
     tcb.snd.una = tcb.iss + 1;
     tcb.snd.nxt = wire::later(tcb.snd.nxt, tcb.snd.una);
     establish(cx, tcb);
+    take_syn_text(cx, tcb);
     tcb.snd.wl1 = seg.seq - 1;  // so that this segment's window counts
     outcome.established = true;
   }
   // RFC9293-MAY-12, RFC5961-5.2: neither ahead of what was sent nor older than a window
-  if (after(seg.ack, tcb.snd.max) || before(seg.ack, tcb.snd.una - tcb.max_wnd)) {
+  if (after(seg.ack, tcb.snd.max) || (before(seg.ack, tcb.snd.una) && before(seg.ack, tcb.snd.una - oldest_ack(tcb)))) {
     cx.count(Count::drop_unacceptable_ack);
     if (before(seg.ack, tcb.snd.una) || cx.params.answer_early_ack) challenge_ack(cx, tcb);
     return false;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SEGMENT ARRIVES in SYN-SENT (RFC9293-3.10.7.3), and what both sides do when a handshake ends.
+#include "tcp/accounts.h"
 #include "tcp/congestion.h"
 #include "tcp/path_mtu.h"
+#include "tcp/reassembly.h"
 #include "tcp/rtt.h"
 #include "tcp/segment_arrives.h"
 
@@ -21,8 +23,7 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
     tcb.set(ws_ok);
     tcb.snd_wscale = std::min<uint8_t>(syn.wscale, 14);  // RFC7323-2.3a
   } else {
-    tcb.snd_wscale = tcb.rcv_wscale = 0;
-    tcb.receive_buffer = std::min(tcb.receive_buffer, 65535u);  // more could never be promised
+    tcb.snd_wscale = tcb.rcv_wscale = 0;  // the buffer may be larger than what can be promised: the window stays open longer
   }
   if (syn.options & wire::opt_timestamps && cx.params.timestamps) {
     tcb.set(ts_ok);
@@ -52,7 +53,7 @@ void establish(Context& cx, Tcb& tcb) {
   tcb.dup_acks = 0;
   tcb.first.sent_at = cx.now;
   tcb.first.seq = tcb.first.end = tcb.snd.nxt;
-  tcb.rtt.next = tcb.snd.nxt;
+  tcb.rtt.next = tcb.small_end = tcb.snd.nxt;
   tcb.rack.fack = tcb.rack.end = tcb.rack.dsack_round = tcb.snd.nxt;
   cc_init(cx, tcb);  // RFC5681-3.1c: neither the SYN,ACK nor its ACK has grown anything
   // RFC6298-5.7: a SYN had to be sent again, so nothing is known of the round trip
@@ -67,6 +68,29 @@ void establish(Context& cx, Tcb& tcb) {
   cx.tell(tcb, pend_opened);
   if (tcb.is(fin_queued)) set_state(tcb, State::fin_wait_1);  // closed while the handshake was under way
   if (tcb.unsent() > 0) cx.want_output(tcb);
+}
+
+// RFC9293-3.10.7.3: text and FIN of a SYN that crosses ours wait until the connection is established. RCV.NXT has not
+// passed them, so nobody is told that they are here. True: the packet was kept.
+static bool hold_syn_text(Context& cx, Tcb& tcb, const Segment& syn) {
+  Slice text = syn.text();
+  uint32_t room = wire::distance(tcb.rcv.nxt, tcb.rcv.adv);
+  if (text.length > room || !cx.may_take_text(tcb)) return false;  // the peer sends it again
+  if (syn.has(wire::fin) && text.length < room) {
+    tcb.rcv_fin = tcb.rcv.nxt + text.length;
+    tcb.set(fin_waiting);
+  }
+  if (text.length > 0) hold_text(cx, tcb, text);
+  return text.length > 0;
+}
+
+void take_syn_text(Context& cx, Tcb& tcb) {
+  if (tcb.text_head == no_index) return;
+  uint32_t bytes = cx.nodes[tcb.text_head].slice.length;  // it came with one segment
+  note_nxt(tcb, bytes);
+  tcb.rcv.nxt += bytes;
+  cx.tell(tcb, pend_text);
+  cx.ack_now(tcb);
 }
 
 Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
@@ -106,6 +130,7 @@ Outcome arrives_syn_sent(Context& cx, Tcb& tcb, const Segment& seg) {
     set_state(tcb, State::syn_received);
     tcb.set(send_syn);
     cx.want_output(tcb);
+    outcome.kept_packet = hold_syn_text(cx, tcb, seg);
     return outcome;
   }
   if (tcb.syn_sent_count == 1) handshake_rtt(cx, tcb, cx.now - tcb.first.sent_at);  // RFC6298-3a

@@ -113,9 +113,28 @@ const char* check_flight(const Context& cx, const Tcb& tcb) {
   return nullptr;
 }
 
+// Something will come of it without the peer's help: it stands in a list, or has a timer that the wheel knows.
+const char* check_progress(const Context& cx, const Tcb& tcb) {
+  bool listed = tcb.is(in_ready | in_wait);
+  if (tcb.pending != 0 && !tcb.is(in_pending)) return "what is to be told stands in a list";
+  if (tcb.state == State::closed) return tcb.is(rst_on_remove) && !listed ? "a RST that is due stands in a list" : nullptr;
+  if (tcb.wheel_at != Instant::never() && !cx.wheel.armed(cx.index_of(tcb))) return "the wheel knows when to look";
+  if (tcb.timer != Tcb::Timer::none && tcb.wheel_at > tcb.timer_at) return "the wheel looks before the timer is due";
+  if (tcb.ack_at != Instant::never() && !tcb.is(in_ack_queue) && tcb.wheel_at > tcb.ack_at) return "... and before a delayed ACK is";
+  if (tcb.wheel_at > tcb.life_at) return "... and before its life ends";
+  bool waits = tcb.timer != Tcb::Timer::none || listed;
+  if (!waits && (tcb.state == State::syn_sent || tcb.state == State::syn_received)) return "a handshake has a timer";
+  if (!waits && in(tcb.state, synchronized) && tcb.snd.una != tcb.snd.max) return "what is in flight has a timer";
+  if (!waits && in(tcb.state, synchronized) && tcb.unsent() > 0) return "what is to be sent has a timer";
+  if (tcb.state == State::fin_wait_2 && tcb.is(app_closed) && tcb.life_at == Instant::never())
+    return "an orphan in FIN-WAIT-2 has an end";
+  return nullptr;
+}
+
 }  // namespace
 
 const char* check_tcb(const Context& cx, const Tcb& tcb) {
+  if (const char* wrong = check_progress(cx, tcb)) return wrong;
   if (tcb.state == State::closed) return nullptr;
   if (!before_eq(tcb.snd.una, tcb.snd.nxt)) return "SND.UNA <= SND.NXT";
   if (!before_eq(tcb.snd.nxt, tcb.snd.max)) return "SND.NXT <= highest sent";
@@ -123,14 +142,12 @@ const char* check_tcb(const Context& cx, const Tcb& tcb) {
     if (!before_eq(tcb.rcv.last_ack, tcb.rcv.nxt)) return "Last.ACK.sent <= RCV.NXT";
     if (!before_eq(tcb.rcv.nxt, tcb.rcv.adv)) return "RCV.NXT <= promised edge";
     if (wire::distance(tcb.rcv.nxt, tcb.rcv.adv) > tcb.receive_buffer) return "no window exceeds its buffer";
-    if (!cx.params.whole_segments && tcb.receive_buffer > 65535u << tcb.rcv_wscale) return "the scale can say the whole buffer";
+    if (!cx.params.whole_segments && wire::distance(tcb.rcv.nxt, tcb.rcv.adv) > 65535u << tcb.rcv_wscale)
+      return "no window exceeds what its field can say";
     if (before(tcb.end + 1, tcb.snd.max)) return "nothing was sent that was not queued";
-    if (tcb.snd.una != tcb.snd.max && tcb.timer == Tcb::Timer::none && !tcb.is(in_ready | in_wait))
-      return "what is in flight has a timer";
     if (tcb.cwnd < 1) return "cwnd is never zero";
     if (tcb.is(send_syn)) return "no SYN is due after the handshake";
   }
-  if (tcb.timer != Tcb::Timer::none && tcb.wheel_at > tcb.timer_at) return "the wheel looks before the timer is due";
   const char* wrong = in(tcb.state, synchronized) ? check_flight(cx, tcb) : nullptr;
   if (wrong == nullptr) wrong = check_runs(cx, tcb);
   return wrong != nullptr ? wrong : check_chains(cx, tcb);

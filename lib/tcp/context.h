@@ -11,6 +11,7 @@
 #include "base/index_list.h"
 #include "base/limits.h"
 #include "base/pool.h"
+#include "millrace/request.h"
 #include "millrace/statistics.h"
 #include "tcp/params.h"
 #include "tcp/tcb.h"
@@ -20,6 +21,7 @@ namespace millrace::tcp {
 
 using ReadyList = IndexList<Tcb, &Tcb::ready>;
 using ToldList = IndexList<Tcb, &Tcb::told>;
+using RoomList = IndexList<Tcb, &Tcb::room>;
 
 // Delayed ACKs, all of one constant delay: a queue in order of time, at most one entry a connection.
 struct AckQueue {
@@ -49,10 +51,15 @@ struct Context {
   ToldList pending[limits::channels];
   AckQueue ack_queue;
   // Law 8: what is held is bounded in buffers. Received packets (queued, or lent to the application) and the
-  // application's own slices to send have a half each, so that neither side's shortage can stop the other: two hosts
-  // that both have too much to send still receive.
+  // application's own slices to send have a half of `held_limit` each, so that neither side's shortage can stop the other:
+  // two hosts that both have too much to send still receive. Peers that do not read hold what they hold for as long as
+  // they like: so that they cannot stop the others, a connection with nothing queued may always queue one request, and one
+  // that holds nothing received may take text from a quarter of its own.
+  uint32_t held_limit = 0;
   uint32_t received_held = 0;
   uint32_t own_slices = 0;
+  RoomList waiting_for_room;      // refused a send for want of buffers, and not told `writable` yet: first come, first told
+  RoomList waiting_for_requests;  // ... and requests made before are yet to be served
   uint32_t orphans = 0;
   bool requests_waiting[limits::channels] = {};  // requests that were made before events were read are yet to be served
   Counters counters;
@@ -128,10 +135,23 @@ struct Context {
   }
 
   // Short of buffers, the core first keeps no text out of order, then opens no window, then drops text as loss.
-  bool may_keep_out_of_order() const { return received_held < nodes.capacity() / 4; }
-  bool may_open_window() const { return received_held < nodes.capacity() * 3 / 8; }
-  bool may_take_text() const { return received_held < nodes.capacity() / 2; }
-  bool may_queue_own(uint32_t slices) const { return own_slices + slices <= nodes.capacity() / 2; }
+  bool may_keep_out_of_order(const Tcb& tcb) const {
+    // At most three times what is left for all others: one peer does not take it all.
+    return received_held < held_limit / 4 && tcb.out_count < 3 * (held_limit / 4 - received_held);
+  }
+  bool may_open_window() const { return received_held < held_limit * 3 / 8; }
+  bool may_take_text(const Tcb& tcb) const {
+    return received_held < held_limit / 2 || (tcb.charged_packets == 0 && received_held < held_limit * 3 / 4);
+  }
+  bool may_queue_own(const Tcb& tcb, uint32_t slices) const {
+    return own_slices + slices <= held_limit / 2 || tcb.send_head == no_index;
+  }
+  // What a connection that was refused is told `writable` for.
+  bool has_room_again(const Tcb& tcb) const { return may_queue_own(tcb, held_limit / 16); }
+  // Nodes for all of that.
+  static uint32_t nodes_for(uint32_t held_limit, uint32_t connections) {
+    return held_limit / 2 + held_limit * 3 / 4 + connections * Request::max_slices;
+  }
 
   // Gives a slice back to whom it came from: the packet to its pool, its bytes to the window that they were charged to.
   void give_back(const Slice& slice) {
@@ -170,10 +190,15 @@ struct Context {
   uint32_t ts_now(const Tcb& tcb) const { return static_cast<uint32_t>(now.ms()) + tcb.ts_offset; }
 };
 
-// The right edge that the receive buffer allows now; whether to tell it is output's decision. Nothing for as long as
-// the application keeps what fills it (RFC9293-MAY-8).
-inline uint32_t free_buffer(const Tcb& tcb) {
-  return tcb.receive_buffer > tcb.charged ? tcb.receive_buffer - tcb.charged : 0;
+// The largest window that can be promised: all of the receive buffer, or what the header's field can say.
+inline uint32_t largest_window(const Tcb& tcb) {
+  return std::min(tcb.receive_buffer, 65535u << tcb.rcv_wscale);
+}
+
+// The window that the receive buffer allows now; whether to tell it is output's decision. Nothing for as long as the
+// application keeps what fills it (RFC9293-MAY-8).
+inline uint32_t free_window(const Tcb& tcb) {
+  return tcb.receive_buffer > tcb.charged ? std::min(tcb.receive_buffer - tcb.charged, 65535u << tcb.rcv_wscale) : 0;
 }
 
 // What opening the window must gain to be worth telling (RFC9293-MUST-39): also what the scaled field can say.
@@ -185,11 +210,11 @@ inline uint32_t least_opening(const Tcb& tcb) {
 inline bool window_update_due(const Context& cx, const Tcb& tcb) {
   if (!in(tcb.state, receiving) || tcb.is(app_closed)) return false;
   if (!cx.may_open_window()) return false;
-  int32_t gain = wire::offset(tcb.rcv.adv, tcb.rcv.nxt + free_buffer(tcb));
+  int32_t gain = wire::offset(tcb.rcv.adv, tcb.rcv.nxt + free_window(tcb));
   uint32_t open = wire::distance(tcb.rcv.nxt, tcb.rcv.adv);
   if (gain <= 0) return false;
-  // Half the buffer has come free, or the window is nearly shut and a segment fits again.
-  return static_cast<uint32_t>(gain) >= tcb.receive_buffer / 2 ||
+  // Half of it has come free, or the window is nearly shut and a segment fits again.
+  return static_cast<uint32_t>(gain) >= largest_window(tcb) / 2 ||
          (open < 2u * tcb.mss && static_cast<uint32_t>(gain) >= least_opening(tcb));
 }
 

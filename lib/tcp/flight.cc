@@ -54,10 +54,23 @@ void unlink_resent(Context& cx, Tcb& tcb, const Flight& f) {
   (f.resent.next == no_index ? tcb.resent_tail : at(cx, tcb, f.resent.next).resent.prev) = f.resent.prev;
 }
 
+// A connection may have as many records as are free besides: a peer that SACKs single bytes leaves half of them to the
+// others' scoreboards.
+uint32_t take_record(Context& cx, Tcb& tcb) {
+  if (tcb.flights >= cx.flights.free_count()) return no_index;
+  ++tcb.flights;
+  return cx.flights.take();
+}
+
+void give_record(Context& cx, Tcb& tcb, uint32_t index) {
+  --tcb.flights;
+  cx.flights.give(index);
+}
+
 // The record at `index`, the one behind the first, becomes the first.
 void move_to_first(Context& cx, Tcb& tcb, uint32_t index) {
   Flight& f = tcb.first = cx.flights[index];
-  cx.flights.give(index);
+  give_record(cx, tcb, index);
   if (f.is_resent()) {
     (f.resent.prev == no_index ? tcb.resent_head : at(cx, tcb, f.resent.prev).resent.next) = Flight::in_tcb;
     (f.resent.next == no_index ? tcb.resent_tail : at(cx, tcb, f.resent.next).resent.prev) = Flight::in_tcb;
@@ -66,7 +79,7 @@ void move_to_first(Context& cx, Tcb& tcb, uint32_t index) {
 }
 
 bool split(Context& cx, Tcb& tcb, Flight& f, Seq where) {
-  uint32_t index = cx.flights.take();
+  uint32_t index = take_record(cx, tcb);
   if (index == no_index) return false;
   Flight& rest = cx.flights[index];
   rest = f;
@@ -93,7 +106,7 @@ void swallow_next(Context& cx, Tcb& tcb, Flight& f) {
   f.next = gone.next;
   if (f.sent_at < gone.sent_at) f.sent_at = gone.sent_at;
   if (tcb.flight_tail == index && &f != &tcb.first) tcb.flight_tail = index_of(cx, tcb, f);
-  cx.flights.give(index);
+  give_record(cx, tcb, index);
 }
 
 // Was it the first transmission that arrived, although there was a second? (RFC8985-6.2.2)
@@ -140,7 +153,7 @@ void flight_sent(Context& cx, Tcb& tcb, Seq seq, Seq end, uint32_t node) {
   }
   Flight& last = last_flight(cx, tcb);
   bool alike = last.sent_at == cx.now && last.sends == 1 && last.state == Flight::flying;
-  uint32_t index = alike ? no_index : cx.flights.take();
+  uint32_t index = alike ? no_index : take_record(cx, tcb);
   if (index == no_index) {
     bool flew = last.state == Flight::flying;
     if (!flew) {  // no record is free: what is known of the last is forgotten
@@ -296,7 +309,7 @@ void flight_forget_sacked(Context& cx, Tcb& tcb) { forget(cx, tcb, Flight::sacke
 void flight_drop(Context& cx, Tcb& tcb) {
   for (uint32_t index = tcb.first.next; in_flight(tcb) && index != no_index;) {
     uint32_t after_it = cx.flights[index].next;
-    cx.flights.give(index);
+    give_record(cx, tcb, index);
     index = after_it;
   }
   tcb.first.end = tcb.first.seq;

@@ -20,7 +20,7 @@ using wire::TxSegment;
 // The edge moves right only by something worth a packet (RFC9293-MUST-39) and never left (RFC9293-SHLD-14), but for the
 // rounding that RFC 7323 2.4 describes: then rcv.adv still remembers the old edge, and text up to it is taken.
 uint16_t offer_window(Context& cx, Tcb& tcb) {
-  Seq limit = tcb.rcv.nxt + free_buffer(tcb);
+  Seq limit = tcb.rcv.nxt + free_window(tcb);
   Seq edge = tcb.rcv.adv;
   // With a window that is far from shut any growth may ride along: no sender sees a silly window.
   bool wide = distance(tcb.rcv.nxt, edge) >= 2u * tcb.mss;
@@ -66,7 +66,8 @@ TxSegment& push_segment(Context& cx, Tcb& tcb, Emission& out, uint8_t flags, Seq
   tcb.ack_at = Instant::never();
   if ((tcb.out_head != no_index || tcb.duplicate_count > 0) && tcb.is(sack_ok)) {  // RFC2018-4a, RFC2883-4
     wire::SackBlock blocks[limits::sack_blocks];
-    uint32_t fit = tcb.is(ts_ok) ? 3 : 4;
+    // Short datagrams (RFC1191-3c) have room for fewer, and text finds some beside them.
+    uint32_t fit = std::min<uint32_t>(tcb.is(ts_ok) ? 3 : 4, (tcb.mss - 8u) / 8);
     uint32_t n = sack_blocks(cx, tcb, fit, blocks);
     tx.first_sack = static_cast<uint16_t>(out.sacks->size());
     for (uint32_t i = 0; i < n; ++i) out.sacks->push(blocks[i]);
@@ -221,6 +222,12 @@ void emit_pure_acks(Context& cx, Tcb& tcb, Emission& out) {
   }
 }
 
+// Is a segment below MSS on its way? Nagle's algorithm as Minshall has it (RFC 9293 A.3): only then another one waits, so
+// the tail of a long send does not wait for the peer's delayed ACK of what is before it.
+bool small_in_flight(const Tcb& tcb) {
+  return after(tcb.small_end, tcb.snd.una) && !after(tcb.small_end, tcb.snd.nxt);
+}
+
 struct Decision {
   uint32_t len = 0;
   bool fin = false;
@@ -257,7 +264,7 @@ Decision decide(const Tcb& tcb, bool cut) {
   bool whole = d.len == unsent;
   // Sender's silly window avoidance (RFC9293-MUST-38) and Nagle (RFC9293-SHLD-7, RFC9293-MUST-17), which collects what
   // several sends have queued (RFC9293-MAY-16).
-  bool now = resent || cut || (whole && (tcb.is(no_delay) || flight == 0)) || d.len >= tcb.max_wnd / 2;
+  bool now = resent || cut || (whole && (tcb.is(no_delay) || !small_in_flight(tcb))) || d.len >= tcb.max_wnd / 2;
   if (!now) d.len = 0;
   return d;
 }
@@ -323,6 +330,7 @@ uint32_t emit_new(Context& cx, Tcb& tcb, Emission& out, const Decision& d) {
   flight_sent(cx, tcb, seq, seq + used, node);
   tcb.snd.nxt += used;
   tcb.snd.max = wire::later(tcb.snd.max, tcb.snd.nxt);
+  if (d.len < tcb.mss) tcb.small_end = tcb.snd.nxt;
   if (tcb.is(in_recovery)) tcb.prr.out += used;
   return used;
 }
@@ -445,6 +453,7 @@ bool emit_single(Context& cx, Tcb& tcb, Emission& out) {
   tcb.first = Flight::sent(tcb.snd.nxt, tcb.end, cx.now, tcb.send_next);
   all_sent(cx, tcb);
   tcb.snd.nxt = tcb.snd.max = tcb.end;
+  if (len < tcb.mss) tcb.small_end = tcb.end;
   tcb.send_next = no_index;
   tcb.acks_due = 0;
   set_timer(cx, tcb, true);

@@ -16,6 +16,8 @@ using wire::distance;
 
 namespace {
 
+constexpr uint16_t least_mtu = 68;
+
 uint32_t header_size(const Tcb& tcb) { return tcb.is(ts_ok) ? 52 : 40; }
 
 // The greatest usual MTU below `length` (RFC 1191 7.1), for routers that name none (RFC1191-3b).
@@ -23,7 +25,7 @@ uint32_t plateau_below(uint32_t length) {
   constexpr uint16_t plateaus[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296};
   for (uint16_t plateau : plateaus)
     if (plateau < length) return plateau;
-  return 68;
+  return least_mtu;
 }
 
 // The datagram that begins at `seq` and is in flight; 0: there is none.
@@ -37,8 +39,7 @@ uint32_t datagram_in_flight(Context& cx, Tcb& tcb, Seq seq) {
   return 0;
 }
 
-// What the error asks for; not below what a link that we would use has, so that nobody can make us send crumbs
-// (RFC1191-3c: nor below 68). 0: it says nothing.
+// What the error asks for, not below what each link carries (RFC1191-3c). 0: it says nothing.
 uint32_t asked_mtu(Context& cx, Tcb& tcb, const wire::IcmpError& error) {
   uint32_t now = packet_size(tcb);
   uint32_t mtu = error.mtu;
@@ -47,7 +48,7 @@ uint32_t asked_mtu(Context& cx, Tcb& tcb, const wire::IcmpError& error) {
     uint32_t length = datagram_in_flight(cx, tcb, error.seq);
     mtu = plateau_below(error.length > 0 && error.length < length ? error.length : length);
   }
-  mtu = std::max<uint32_t>(mtu, cx.params.min_path_mtu);
+  mtu = std::max<uint32_t>(mtu, least_mtu);
   // RFC1191-3d, and RFC 5927 7.2: a datagram of this length would have passed
   return mtu < now && mtu < datagram_in_flight(cx, tcb, error.seq) ? mtu : 0;
 }
@@ -100,8 +101,11 @@ uint16_t too_big(Context& cx, Tcb& tcb, const wire::IcmpError& error) {
   }
   cx.count(Count::icmp_errors_received);
   bool timed_out = tcb.timeouts > 0 && error.seq == tcb.snd.una;
-  if (mtu - header_size(tcb) < tcb.acked_size && !timed_out) {
-    // Longer ones have arrived. The first that is still outstanding is waited for.
+  // Less than the usual links carry is believed only of a segment that has timed out; until then their MTU is tried.
+  uint32_t least = cx.params.min_path_mtu;
+  if (mtu < least && !timed_out && least < datagram_in_flight(cx, tcb, error.seq)) mtu = least;
+  if ((mtu < least || mtu - header_size(tcb) < tcb.acked_size) && !timed_out) {
+    // Or longer ones have arrived. The first that is still outstanding is waited for.
     bool known = tcb.too_big_mtu != 0 && after_eq(tcb.too_big_seq, tcb.snd.una) && before(tcb.too_big_seq, error.seq);
     if (known) return 0;
     tcb.too_big_mtu = static_cast<uint16_t>(mtu);
@@ -119,7 +123,7 @@ uint16_t too_big_after_timeout(Context& cx, Tcb& tcb) {
   tcb.too_big_mtu = 0;
   if (tcb.too_big_seq != tcb.snd.una || mtu >= packet_size(tcb)) return 0;
   lower(cx, tcb, mtu);
-  return mtu;
+  return static_cast<uint16_t>(mtu);
 }
 
 void learn_path_mtu(Context& cx, Tcb& tcb, uint16_t mtu, Instant until) {

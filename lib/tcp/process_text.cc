@@ -2,12 +2,13 @@
 // SEGMENT ARRIVES, sixth to eighth step (RFC 9293 3.10.7.4): the urgent pointer, the text, the FIN.
 #include "tcp/accounts.h"
 #include "tcp/reassembly.h"
+#include "tcp/runs.h"
 #include "tcp/segment_arrives.h"
 
 namespace millrace::tcp {
 
 using wire::after;
-using wire::before;
+using wire::before_eq;
 using wire::distance;
 using wire::Segment;
 
@@ -28,7 +29,7 @@ void process_urgent(Context& cx, Tcb& tcb, const Segment& seg) {
 
 // Seventh.
 void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
-  bool ahead = text.slice.length > 0 && text.seq != tcb.rcv.nxt && cx.may_take_text();
+  bool ahead = text.slice.length > 0 && text.seq != tcb.rcv.nxt && cx.may_take_text(tcb);
   if (text.duplicate) cx.ack_each(tcb);
   if (!in(tcb.state, receiving)) {  // beyond its FIN: text is ignored, a FIN and a probe are answered
     if (text.fin || (text.cut && tcb.rcv.nxt == tcb.rcv.adv)) cx.ack_now(tcb);
@@ -46,7 +47,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
     outcome.fate = Fate::gone;
     return;
   }
-  if (!cx.may_take_text()) {  // new text is dropped as if the network had lost it
+  if (!cx.may_take_text(tcb)) {  // new text is dropped as if the network had lost it
     cx.count(Count::drop_no_memory);
     return;
   }
@@ -62,6 +63,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   outcome.kept_packet = true;
   if (fills_gap) {
     bool held = !text.duplicate && note_held_duplicate(cx, tcb, text.seq, tcb.rcv.nxt);
+    if (text.fin) drop_out_of_order(cx, tcb);  // a FIN in order counts, and nothing lies beyond it
     take_in_order(cx, tcb);
     held ? cx.ack_each(tcb) : cx.ack_now(tcb);  // RFC5681-3.2a
     tcb.text_at = cx.now;
@@ -70,15 +72,34 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
   }
 }
 
+namespace {
+
+// Anybody may have sent a FIN that lies beyond a gap. The latest is noted, unless text that is held contradicts it.
+void note_early_fin(Context& cx, Tcb& tcb, Seq at) {
+  uint32_t last = run_at(cx, tcb, tcb.rcv.adv);
+  if (last == no_index || before_eq(cx.runs[last].right, at)) {
+    tcb.rcv_fin = at;
+    tcb.set(fin_waiting);
+  }
+  cx.ack_now(tcb);  // RFC5681-4.2c
+}
+
+// Is the peer's FIN here? One in order counts whatever was noted before. A note is no more when text lies beyond it, or
+// RCV.NXT has passed it.
+bool fin_is_next(Context& cx, Tcb& tcb, const Text& text) {
+  Seq end = text.seq + text.slice.length;
+  bool contradicted = (text.slice.length > 0 && after(end, tcb.rcv_fin)) || after(tcb.rcv.nxt, tcb.rcv_fin);
+  if (tcb.is(fin_waiting) && contradicted) tcb.clear(fin_waiting);
+  if (text.fin && end == tcb.rcv.nxt) return true;
+  if (text.fin) note_early_fin(cx, tcb, end);
+  return tcb.is(fin_waiting) && tcb.rcv_fin == tcb.rcv.nxt;
+}
+
+}  // namespace
+
 // Eighth (RFC9293-3.10.7.4f).
 void check_fin(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
-  if (!in(tcb.state, receiving)) return;
-  if (text.fin && !tcb.is(fin_waiting)) {
-    tcb.rcv_fin = text.seq + text.slice.length;
-    tcb.set(fin_waiting);
-    if (tcb.rcv_fin != tcb.rcv.nxt) cx.ack_now(tcb);
-  }
-  if (!tcb.is(fin_waiting) || tcb.rcv_fin != tcb.rcv.nxt) return;
+  if (!in(tcb.state, receiving) || !fin_is_next(cx, tcb, text)) return;
   tcb.clear(fin_waiting);
   tcb.set(fin_received);
   note_nxt(tcb, 1);

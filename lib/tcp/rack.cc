@@ -90,8 +90,8 @@ void leave(Tcb& tcb) {
 }
 
 // RFC6675-5.B, -5.C, RFC5681-4.3a by RFC 6937 3: as much is sent as was delivered, scaled down to what congestion control
-// decided; or built up to it, and faster than delivered only when SND.UNA gets on and nothing more was lost (`safe`, as
-// RFC 9937 has it).
+// decided; or built up to it: a segment an ACK faster than delivered (PRR-SSRB) when SND.UNA gets on and nothing more was
+// lost (`safe`), else no faster (PRR-CRB).
 void prr(Tcb& tcb, uint32_t delivered, bool safe) {
   if (tcb.congestion == Congestion::none) return;
   auto& p = tcb.prr;

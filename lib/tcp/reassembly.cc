@@ -64,7 +64,7 @@ void drop_run(Context& cx, Tcb& tcb, uint32_t previous) {
 bool place_left(const Context& cx, const Tcb& tcb) {
   const Params& p = cx.params;
   uint32_t limit = p.out_of_order_limit != 0 ? p.out_of_order_limit : tcb.receive_buffer / p.out_of_order_charge;
-  return tcb.out_count < limit && cx.may_keep_out_of_order() && cx.runs.free_count() > 0;
+  return tcb.out_count < limit && cx.may_keep_out_of_order(tcb) && cx.runs.free_count() > 0;
 }
 
 // [seq, end), which `node` holds and no run, goes to the run that ends there, or the one that begins there, or both
@@ -111,7 +111,7 @@ bool block_around(const Context& cx, const Tcb& tcb, Seq seq, SackBlock& block) 
 
 }  // namespace
 
-void append_text(Context& cx, Tcb& tcb, const Slice& text) {
+void hold_text(Context& cx, Tcb& tcb, const Slice& text) {
   ++cx.received_held;
   uint32_t index = cx.nodes.take();
   Node& node = cx.nodes[index];
@@ -119,6 +119,10 @@ void append_text(Context& cx, Tcb& tcb, const Slice& text) {
   node.slice.origin = origin_of(cx, tcb);
   node.next = no_index;
   chain_to_application(cx, tcb, index, index, text.length, 1);
+}
+
+void append_text(Context& cx, Tcb& tcb, const Slice& text) {
+  hold_text(cx, tcb, text);
   cx.tell(tcb, pend_text);
 }
 
@@ -221,7 +225,7 @@ uint32_t sack_blocks(const Context& cx, Tcb& tcb, uint32_t limit, SackBlock* out
     --tcb.duplicate_count;
     for (uint32_t i = 0; i < tcb.duplicate_count; ++i) tcb.duplicates[i] = tcb.duplicates[i + 1];
     // Above the ACK it is a duplicate to the peer only if what it lies in follows.
-    inside = after(twice.right, tcb.rcv.nxt) && block_around(cx, tcb, twice.left, around);
+    inside = limit > 1 && after(twice.right, tcb.rcv.nxt) && block_around(cx, tcb, twice.left, around);
     if (inside || before_eq(twice.right, tcb.rcv.nxt)) out[count++] = twice;
     if (inside) out[count++] = around;
   }

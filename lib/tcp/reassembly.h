@@ -10,6 +10,8 @@ namespace millrace::tcp {
 
 // Appends in-order text for the application; the caller has seen that a node is free.
 void append_text(Context& cx, Tcb& tcb, const Slice& text);
+// The same, and nothing is told yet.
+void hold_text(Context& cx, Tcb& tcb, const Slice& text);
 
 // Keeps `text`, which begins at `seq` beyond RCV.NXT. False: it was not kept, because all of it is held already or
 // there is no place; the caller releases the packet.
@@ -28,7 +30,7 @@ void drop_received(Context& cx, Tcb& tcb);      // told to nobody: the applicati
 void drop_out_of_order(Context& cx, Tcb& tcb);
 
 // The SACK blocks to send: a duplicate and what it lies in (RFC2883-4), then the latest first (RFC2018-4b, -4c). A
-// duplicate is forgotten with that. Returns their number, at most `limit`, which is 2 or more.
+// duplicate is forgotten with that. Returns their number, at most `limit`, which is 1 or more.
 uint32_t sack_blocks(const Context& cx, Tcb& tcb, uint32_t limit, wire::SackBlock* out);
 
 }  // namespace millrace::tcp

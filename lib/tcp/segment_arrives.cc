@@ -218,7 +218,7 @@ static Outcome fast_path(Context& cx, Tcb& tcb, const Segment& seg) {
 }
 
 static Outcome without_ecn(Context& cx, Tcb& tcb, const Segment& seg) {
-  if (as_predicted(tcb, seg) && tcb.out_head == no_index && cx.may_take_text())
+  if (as_predicted(tcb, seg) && tcb.out_head == no_index && cx.may_take_text(tcb))
     return fast_path(cx, tcb, seg);
   if (tcb.is(keepalive_on)) {
     tcb.acked_at = cx.now;

@@ -60,5 +60,7 @@ void challenge_ack(Context& cx, Tcb& tcb);
 void take_syn_options(Context& cx, Tcb& tcb, const wire::Segment& syn);
 // The handshake is done: congestion control, first window, the event.
 void establish(Context& cx, Tcb& tcb);
+// ... after a simultaneous open: what came with the peer's SYN is taken now.
+void take_syn_text(Context& cx, Tcb& tcb);
 
 }  // namespace millrace::tcp

@@ -208,8 +208,8 @@ struct alignas(64) Tcb {
   uint8_t tos = 0;
 
   // --- line 4 ---
-  uint32_t out_head = no_index;   // runs that lie out of order (tcp/runs): the first,
-  uint32_t out_count = 0;         // and their packets
+  uint32_t out_head = no_index;   // runs that lie out of order (tcp/runs): the first
+  Seq small_end;                  // of the last segment below MSS that was sent (tcp/output)
   uint8_t duplicate_count = 0;
   Congestion congestion = Congestion::cubic;
   uint8_t quick_acks = 0;         // segments to come that are acknowledged at once
@@ -235,6 +235,7 @@ struct alignas(64) Tcb {
   Seq used_until;                 // the round that `used` is of
   uint32_t acked_bytes = 0;       // for `sent`
   uint32_t flight_tail = no_index;  // last stretch in flight, if it is not `first`
+  uint32_t flights = 0;             // records of the pool
   struct {                        // stretches to search from (tcp/flight); no_index: the first
     uint32_t sacked[3] = {no_index, no_index, no_index};  // that the latest SACK blocks lay in, or ended the search at
     uint32_t lost = no_index;     // none that is lost lies before it
@@ -242,6 +243,9 @@ struct alignas(64) Tcb {
   } from;
   uint32_t resent_head = no_index;  // sent again and flying: what left first
   uint32_t resent_tail = no_index;
+  uint32_t out_count = 0;         // packets of the runs that lie out of order
+  Link room;                      // after failed(full): of `waits_for`'s list
+  enum class WaitsFor : uint8_t { nothing, room, requests } waits_for = WaitsFor::nothing;
   Seq burst;                      // where the text that left last, and all at one time, begins
   uint32_t out_root = no_index;   // of the treap of runs that lie out of order,
   uint32_t out_recent = no_index;  // and the one that changed last (RFC2018-4c)
@@ -326,8 +330,8 @@ struct alignas(64) Tcb {
     uint32_t dsacks = 0;
     uint32_t out_of_order = 0;    // segments that came so
     uint32_t marked = 0;          // bytes acknowledged with ECE
-    uint16_t una_wraps = 0;       // of SND.UNA and RCV.NXT
-    uint16_t nxt_wraps = 0;
+    uint32_t una_wraps = 0;       // of SND.UNA and RCV.NXT
+    uint32_t nxt_wraps = 0;
     uint16_t recoveries = 0;
     uint16_t timeouts = 0;
     uint16_t tail_probes = 0;

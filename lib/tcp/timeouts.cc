@@ -108,7 +108,10 @@ TimeoutOutcome keepalive_timeout(Context& cx, Tcb& tcb) {
     return {};
   }
   bool dead = tcb.r2.ns != 0 ? has_end && cx.now >= end : tcb.keepalive_sent >= cx.keepalive_probes(tcb);
-  if (dead) return gone(tcb, Event::timed_out);  // RFC9293-MUST-29
+  if (dead) {  // RFC9293-MUST-29; a peer that is alive and was not heard must not go on by itself
+    tcb.set(rst_on_remove);
+    return gone(tcb, Event::timed_out);
+  }
   if (tcb.keepalive_sent < 255) ++tcb.keepalive_sent;
   tcb.keepalive_at = cx.now + interval;
   if (tcb.r2.ns != 0 && end > cx.now) tcb.keepalive_at = std::min(tcb.keepalive_at, end);
@@ -141,7 +144,6 @@ TimeoutOutcome timeout(Context& cx, Tcb& tcb) {
   tcb.wheel_at = Instant::never();
   if (tcb.state == State::closed) return outcome;
   if (tcb.ack_at <= cx.now) delayed_ack_timeout(cx, tcb);
-  if (tcb.is(was_full)) check_writable(cx, tcb);
   if (tcb.timer_at <= cx.now) {
     auto kind = tcb.timer;
     cx.stop_timer(tcb);

@@ -22,6 +22,18 @@ void queue_fin(Context& cx, Tcb& tcb) {
   if (in(tcb.state, synchronized)) cx.want_output(tcb);
 }
 
+RoomList& list_of(Context& cx, Tcb::WaitsFor what) {
+  return what == Tcb::WaitsFor::room ? cx.waiting_for_room : cx.waiting_for_requests;
+}
+
+// What it waits for is not this connection's: no ACK need come. It is found in its list when that has come.
+void wait_in(Context& cx, Tcb& tcb, Tcb::WaitsFor what) {
+  if (tcb.waits_for == what) return;
+  leave_waiting(cx, tcb);
+  tcb.waits_for = what;
+  list_of(cx, what).push_back(cx.tcbs, cx.index_of(tcb));
+}
+
 uint32_t send_limit(const Tcb& tcb) {
   return tcb.send_limit + (tcb.send_limit_grows ? 2 * std::min(tcb.cwnd, 1u << 29) : 0);
 }
@@ -40,8 +52,10 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
   // Once one was refused all are, until the application has seen that and was told `writable`: otherwise one that was
   // on its way, or is smaller, would overtake it.
   // Received text that is sent on has its limit already: the window that it is charged to.
-  bool beyond = own > 0 && (queued + bytes > send_limit(tcb) || !cx.may_queue_own(own));
-  if (tcb.is(was_full) || beyond) {
+  bool dry = own > 0 && !cx.may_queue_own(tcb, own);
+  bool beyond = own > 0 && queued + bytes > send_limit(tcb);
+  if (dry) cx.count(Count::send_pool_dry);
+  if (tcb.is(was_full) || beyond || dry) {
     tcb.set(was_full);
     if (tcb.limit == Limit::application && tcb.unsent() == 0) set_limit(cx, tcb, Limit::send_buffer);
     return Event::full;
@@ -69,13 +83,28 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request) {
 void check_writable(Context& cx, Tcb& tcb) {
   if (!tcb.is(was_full) || tcb.full_unread > 0) return;
   if (distance(tcb.snd.una, tcb.end) > send_limit(tcb) / 2) return;  // an ACK will bring us here again
-  if (!cx.may_queue_own(cx.nodes.capacity() / 16) || cx.requests_waiting[tcb.channel]) {
-    cx.arm(tcb, cx.now + milliseconds(1));  // what it waits for is not this connection's: no ACK need come
-    return;
-  }
+  if (cx.requests_waiting[tcb.channel]) return wait_in(cx, tcb, Tcb::WaitsFor::requests);
+  if (!cx.has_room_again(tcb)) return wait_in(cx, tcb, Tcb::WaitsFor::room);
+  leave_waiting(cx, tcb);
   tcb.clear(was_full);
   if (tcb.limit == Limit::send_buffer) set_limit(cx, tcb, Limit::application);
   cx.tell(tcb, pend_writable);
+}
+
+void leave_waiting(Context& cx, Tcb& tcb) {
+  if (tcb.waits_for == Tcb::WaitsFor::nothing) return;
+  list_of(cx, tcb.waits_for).remove(cx.tcbs, cx.index_of(tcb));
+  tcb.waits_for = Tcb::WaitsFor::nothing;
+}
+
+void check_waiting(Context& cx) {
+  for (RoomList* list : {&cx.waiting_for_requests, &cx.waiting_for_room})
+    for (uint32_t left = std::min(list->size(), limits::writable_per_turn); left > 0; --left) {
+      Tcb& tcb = cx.tcbs[list->first()];
+      if (list == &cx.waiting_for_room && !cx.has_room_again(tcb)) break;
+      leave_waiting(cx, tcb);
+      check_writable(cx, tcb);
+    }
 }
 
 Event::Reason shutdown(Context& cx, Tcb& tcb) {

@@ -14,6 +14,10 @@ Event::Reason send(Context& cx, Tcb& tcb, const Request& request);
 
 // Tells `writable` once all of failed(full) has been read, and there is room again.
 void check_writable(Context& cx, Tcb& tcb);
+// Those that wait for buffers, or for requests made earlier: once a turn, some of them.
+void check_waiting(Context& cx);
+// The connection waits for neither any more.
+void leave_waiting(Context& cx, Tcb& tcb);
 
 // CLOSE, the sending half only: FIN follows what is queued. no_reason, or why not.
 Event::Reason shutdown(Context& cx, Tcb& tcb);

@@ -52,14 +52,68 @@ TEST_F(Ack, AckOfTheFutureIsAnsweredAndItsWindowIgnored) {
   EXPECT_EQ(net.tcb().snd.wnd, 65535u);
 }
 
+// Sends so many bytes, and has them acknowledged.
+void get_on(Net& net, uint32_t bytes) {
+  for (uint32_t at = 0; at < bytes; at += 1460) {
+    net.send(std::min(1460u, bytes - at));
+    net.drop_sent();
+    net.in(A(1, 1 + std::min(at + 1460, bytes)));
+  }
+}
+
 // RFC5961-5.2: SND.UNA - MAX.SND.WND is the oldest that passes
 TEST_F(Ack, TheOldestAcceptableAckIsAWindowBack) {
-  net.in(P(1, 1u - 65535u, 10));
+  get_on(net, 70'000);
+  net.in(P(1, 70'001 - 65535, 10));
   EXPECT_EQ(net.received, stream(1, 10));
-  net.expect_after(milliseconds(40), A(1, 11));
-  net.in(P(11, 1u - 65536u, 10));
-  net.expect(A(1, 11));
+  net.expect_after(milliseconds(40), A(70'001, 11));
+  net.in(P(11, 70'001 - 65536, 10));
+  net.expect(A(70'001, 11));
   EXPECT_EQ(net.received, stream(1, 10));
+}
+
+// RFC5961-5.2: ... and what lies before the ISS was never sent, so nobody has got it
+TEST_F(Ack, AnAckOfWhatWasNeverSentIsNotAnOldOne) {
+  get_on(net, 1000);
+  net.in(P(1, 1, 10));
+  EXPECT_EQ(net.received, stream(1, 10));
+  net.expect_after(milliseconds(40), A(1001, 11));
+  net.in(P(11, 0, 10));  // the ISS
+  net.expect(A(1001, 11));
+  EXPECT_EQ(net.counter(Count::challenge_acks), 1u);
+  EXPECT_EQ(net.received, stream(1, 10));
+}
+
+// RFC5961-5.2: with the largest window a quarter of all numbers would pass for old
+TEST(AckOfLargeWindow, NoAckBeforeTheIssPasses) {
+  Net net;
+  net.peer.wscale = 14;
+  net.established_passive();
+  net.in(A(1, 1));  // 65535 << 14
+  EXPECT_EQ(net.tcb().max_wnd, 65535u << 14);
+  get_on(net, 5000);
+  for (uint32_t back : {5001u, 65535u, 1u << 20, 1u << 29, 65535u << 14}) {
+    net.in(P(1, 5001 - back, 10));
+    net.expect(A(5001, 1));
+  }
+  EXPECT_EQ(net.received, "");
+  EXPECT_EQ(net.counter(Count::drop_unacceptable_ack), 5u);
+  net.in(P(1, 1, 10));
+  EXPECT_EQ(net.received, stream(1, 10));
+  net.drop_sent();
+}
+
+// RFC5961-5.2: after 2^32 bytes all numbers were sent once, and the window counts alone
+TEST(AckOfLargeWindow, TheCountOfBytesSaturates) {
+  Net net;
+  net.established_passive();
+  get_on(net, 3000);
+  net.tcb().tally.una_wraps = 2;  // as if so much had been sent
+  net.in(P(1, 3001 - 65535, 10));
+  EXPECT_EQ(net.received, stream(1, 10));
+  net.in(P(11, 3001 - 65536, 10));
+  EXPECT_EQ(net.received, stream(1, 10));
+  net.drop_sent();
 }
 
 // RFC9293-3.10.7.4e: SND.WL1 < SEG.SEQ
@@ -103,7 +157,7 @@ TEST_F(Ack, AnOldSegmentSentAgainWithANewAckMovesTheWindow) {
   net.send(5000);
   net.drop_sent();
   net.in(P(11, 1, 10).win(5000));  // overtook
-  net.expect(A(4381, 1));
+  net.expect(A(5001, 1));
   net.in(P(1, 1461, 10).win(3540));
   EXPECT_EQ(net.tcb().snd.wnd, 3540u);
   net.drop_sent();

@@ -279,7 +279,7 @@ TEST(Abort, WithTextInFlightTheRstStandsAtSndNxt) {
   net.send(3000);
   net.drop_sent();
   net.abort();
-  net.expect(RA(2921, 11));  // 80 bytes waited for Nagle
+  net.expect(RA(3001, 11));
   net.expect_event(Event::closed, Event::aborted);
   net.silent_for(seconds(10));
 }

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "tcp/check_tcb.h"
+#include "stack/check_stack.h"
 #include "tcp/isn.h"
 #include "wire/build.h"
 
@@ -339,10 +339,9 @@ void Net::note_frame(const Bytes& bytes) {
   (packet.kind == Sent::arp ? arp : sent).push_back(packet);
 }
 
-// What must hold after each turn: every TCB is sound, and no buffer is lost.
+// What must hold after each turn: the stack is sound, and no buffer is lost.
 void Net::check() {
-  for (uint32_t i = 0; i < stack->cx.tcbs.capacity(); ++i)
-    if (const char* broken = tcp::check_tcb(stack->cx, stack->cx.tcbs[i])) ADD_FAILURE() << broken;
+  if (const char* broken = stack::check_stack(*stack)) ADD_FAILURE() << broken;
   uint32_t accounted = stack::gauges(*stack).held + static_cast<uint32_t>(kept.size());
   const stack::EventPort& port = turn_.out.events[0];
   for (uint32_t i = consumed_; i != port.next; ++i) accounted += turn_.ring[i & port.mask].packet ? 1 : 0;

@@ -51,7 +51,8 @@ TEST_F(KeepAlive, NineUnansweredProbesEndTheConnection) {
   for (int i = 1; i < 9; ++i) net.expect_after(seconds(75), A(0, 1));
   net.silent_for(seconds(75) - milliseconds(1));
   EXPECT_EQ(net.state(), State::established);
-  net.silent_for(milliseconds(2));
+  net.advance(milliseconds(2));
+  net.expect(RA(1, 1).win(0));  // a peer that lives and was not heard learns of it
   EXPECT_EQ(net.state(), State::closed);
   net.expect_event(Event::closed, Event::timed_out);
 }
@@ -95,6 +96,7 @@ TEST(KeepAliveInterval, IsConfigurable) {
   net.expect_after(seconds(10), A(0, 1));
   net.expect_after(seconds(2), A(0, 1));
   net.advance(seconds(2) + milliseconds(1));
+  net.expect(RA(1, 1).win(0));
   net.expect_event(Event::closed, Event::timed_out);
 }
 

@@ -107,7 +107,8 @@ TEST(UserTimeout, EndsAnIdleConnectionThatKeepsAlive) {
   net.expect_after(seconds(10), A(0, 1));
   net.silent_for(seconds(20) - milliseconds(1));
   net.expect_no_event();
-  net.silent_for(milliseconds(2));
+  net.advance(milliseconds(2));
+  net.expect(RA(1, 1).win(0));
   net.expect_event(Event::closed, Event::timed_out);
 }
 
@@ -122,7 +123,8 @@ TEST(KeepAliveOfAConnection, HasAnIntervalAndACount) {
   net.expect_after(seconds(3), A(0, 1));
   net.silent_for(seconds(3) - milliseconds(1));
   net.expect_no_event();
-  net.silent_for(milliseconds(2));
+  net.advance(milliseconds(2));
+  net.expect(RA(1, 1).win(0));
   net.expect_event(Event::closed, Event::timed_out);
   net.peer.port = 5001;
   net.established_passive();

@@ -10,6 +10,8 @@ namespace millrace::conformance::matrix {
 namespace {
 
 constexpr uint32_t buffer = 2920;    // RCV.WND when it is open: two segments
+constexpr uint32_t before_una = 1;   // octets acknowledged before: an old ACK is one that was possible once
+constexpr uint32_t una = 1 + before_una;
 constexpr uint32_t sent_text = 100;  // not acknowledged, but in FIN-WAIT-2 and TIME-WAIT
 constexpr uint32_t text_len = 10;
 constexpr uint16_t peer_window = 65535;
@@ -98,12 +100,14 @@ void Bench::establish() {
   net.syn_received_passive();
   net.in(A(1, 1));
   net.expect_event(Event::accepted);
+  net.send(before_una);
+  net.in(A(1, una));
 }
 
 void Bench::fill(uint32_t bytes) {
   for (uint32_t n; bytes > 0; bytes -= n, rcv_nxt += n) {
     n = std::min(bytes, 1460u);
-    net.in(A(rcv_nxt, 1, n));
+    net.in(A(rcv_nxt, una, n));
   }
   net.drop_sent();
 }
@@ -111,15 +115,15 @@ void Bench::fill(uint32_t bytes) {
 // The user's and the peer's FINs, from ESTABLISHED on.
 void Bench::close_side(Scene scene) {
   auto peers_fin = [&](uint32_t ack) { net.in(F(rcv_nxt++, ack)); };
-  uint32_t nxt = 1 + sent_text + 1;
+  uint32_t nxt = una + sent_text + 1;
   switch (scene) {
     case Scene::fin_wait_1: net.shutdown(); break;
     case Scene::fin_wait_1_closed: net.close(); break;
     case Scene::fin_wait_2: net.shutdown(), net.in(A(rcv_nxt, nxt)); break;
     case Scene::fin_wait_2_closed: net.close(), net.in(A(rcv_nxt, nxt)); break;
-    case Scene::close_wait: peers_fin(1); break;
-    case Scene::closing: net.shutdown(), peers_fin(1); break;
-    case Scene::last_ack: peers_fin(1), net.close(); break;
+    case Scene::close_wait: peers_fin(una); break;
+    case Scene::closing: net.shutdown(), peers_fin(una); break;
+    case Scene::last_ack: peers_fin(una), net.close(); break;
     case Scene::time_wait: net.shutdown(), net.in(A(rcv_nxt, nxt)), peers_fin(nxt); break;
     default: break;
   }
@@ -157,9 +161,9 @@ oracle::Block Bench::enter(const Cell& cell) {
   if (!synchronized(scene)) return b;
   b.user_closed = scene == Scene::fin_wait_1_closed || scene == Scene::fin_wait_2_closed;
   b.fin_sent = scene != Scene::established && scene != Scene::close_wait;
-  b.snd_nxt = 1 + sent_text + b.fin_sent;
+  b.snd_nxt = una + sent_text + b.fin_sent;
   bool acked = b.state == oracle::State::fin_wait_2 || b.state == oracle::State::time_wait;
-  b.snd_una = acked ? b.snd_nxt : 1;
+  b.snd_una = acked ? b.snd_nxt : una;
   b.snd_wl2 = b.snd_una;
   // The last segment that came: the peer's FIN, the ACK of ours, or the text that shut the window.
   bool peer_closed = b.state >= oracle::State::close_wait;
@@ -277,10 +281,10 @@ uint32_t Bench::fill_gap(const Cell& cell, const oracle::Segment& s, const oracl
   if (s.len() == 0 || cell.window == Window::shut ||
       (cell.place != Place::inside && cell.place != Place::right))
     return 0;
-  uint32_t una = t->snd.una.value - net.own_iss();
+  uint32_t acked = t->snd.una.value - net.own_iss();
   for (uint32_t n; at != s.seq; at += n) {
     n = std::min(s.seq - at, 1460u);
-    net.in(A(at, una, n).win(new_window));
+    net.in(A(at, acked, n).win(new_window));
   }
   return look(b).rcv_nxt - s.seq;
 }

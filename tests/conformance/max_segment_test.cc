@@ -54,6 +54,7 @@ TEST(MaxSegment, OptionsAndThePeersMss) {
   net.expect_event(Event::connected);
   net.send(988 + 5);
   net.expect(A(1, 1, 988).ts());
+  net.expect(P(989, 1, 5).ts());
 }
 
 // RFC9293-MUST-14, -16: a listener's, and for as long as its connections live
@@ -70,6 +71,7 @@ TEST(MaxSegment, OfAListener) {
   net.unlisten();
   net.send(701);
   net.expect(A(1, 1, 700));
+  net.expect(P(701, 1, 1));
   ASSERT_TRUE(stack::diagnostics(*net.stack, net.id, net.now, d));
   EXPECT_EQ(d.receive_mss, 700);
 }
@@ -95,6 +97,7 @@ TEST(MaxSegment, OfACookie) {
   net.expect_event(Event::accepted);
   net.send(701);
   net.expect(A(1, 1, 700));
+  net.expect(P(701, 1, 1));
 }
 
 }  // namespace

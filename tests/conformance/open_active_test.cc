@@ -360,5 +360,72 @@ TEST(SimultaneousOpen, CloseInSynReceivedSendsFinAfterTheHandshake) {
   EXPECT_EQ(net.state(), State::fin_wait_1);
 }
 
+// RFC9293-3.10.7.3: text that comes with a SYN which crosses ours waits for the connection, and is not acknowledged before
+TEST(SynWithText, IsQueuedUntilTheConnectionIsEstablished) {
+  Net net;
+  net.syn_sent();
+  Seg syn = S(0).mss(1460);
+  syn.length = 100;
+  net.in(syn);
+  net.expect(SA(0, 1).mss(1460));
+  EXPECT_EQ(net.state(), State::syn_received);
+  EXPECT_EQ(net.received, "");
+  net.expect_no_event();
+  net.in(A(101, 1));
+  net.expect_event(Event::connected);
+  EXPECT_EQ(net.received, stream(1, 100));
+  net.expect(A(1, 101));
+  net.in(P(101, 1, 10));
+  EXPECT_EQ(net.received, stream(1, 110));
+  net.drop_sent();
+}
+
+// RFC9293-3.10.7.3: ... also when the answer is the peer's SYN,ACK, with the same text once more
+TEST(SynWithText, IsTakenOnceThoughItComesTwice) {
+  Net net;
+  net.syn_sent();
+  Seg syn = S(0).mss(1460);
+  syn.length = 100;
+  net.in(syn);
+  net.drop_sent();
+  Seg syn_ack = SA(0, 1).mss(1460);
+  syn_ack.length = 100;
+  net.in(syn_ack);
+  net.expect_event(Event::connected);
+  EXPECT_EQ(net.received, stream(1, 100));
+  net.expect(A(1, 101));
+}
+
+// RFC9293-3.10.7.3: other controls wait, too
+TEST(SynWithText, SoDoesAFin) {
+  Net net{[](stack::Config& c) { c.tcp.drop_syn_fin = false; }};
+  net.syn_sent();
+  Seg syn = S(0).mss(1460);
+  syn.flags |= fin;
+  syn.length = 100;
+  net.in(syn);
+  net.expect(SA(0, 1).mss(1460));
+  net.in(A(102, 1));
+  net.expect_event(Event::connected);
+  net.expect_event(Event::peer_closed);
+  EXPECT_EQ(net.received, stream(1, 100));
+  EXPECT_EQ(net.state(), State::close_wait);
+  net.expect(A(1, 102));
+}
+
+// Nothing of it is left when nothing comes of the connection
+TEST(SynWithText, IsGivenBackWhenTheOpenFails) {
+  Net net;
+  net.syn_sent();
+  Seg syn = S(0).mss(1460);
+  syn.length = 100;
+  net.in(syn);
+  net.drop_sent();
+  net.in(R(1));
+  net.expect_event(Event::closed, Event::refused);
+  EXPECT_EQ(stack::gauges(*net.stack).held, 0u);
+  EXPECT_EQ(net.received, "");
+}
+
 }  // namespace
 }  // namespace millrace::conformance

@@ -111,7 +111,7 @@ TEST_F(PathMtu, ARouterThatNamesNoMtuMeansTheNextPlateau) {
   acknowledge_all();
 }
 
-// RFC1191-3c: not below min_path_mtu, which is above 68
+// RFC1191-3c: not below min_path_mtu at once, so that a forged error makes nobody send crumbs
 TEST_F(PathMtu, NobodyMakesUsSendCrumbs) {
   net.established_passive();
   bulk();
@@ -123,9 +123,101 @@ TEST_F(PathMtu, NobodyMakesUsSendCrumbs) {
   EXPECT_EQ(net.tcb().mss, 552 - 40);
   net.expect_none();
   acknowledge_all();
+  EXPECT_EQ(net.tcb().mss, 552 - 40);
   tcp::Params params;
   params.min_path_mtu = 67;
   EXPECT_FALSE(params.valid());
+}
+
+// A path that carries `mtu`: what is longer gets an error, the rest is acknowledged. The longest datagram that passed.
+uint32_t carry(Net& net, uint16_t mtu, Duration limit, bool names_it = true) {
+  uint32_t longest = 0;
+  for (Instant end = net.now + limit; net.now < end && net.tcb().snd.una != net.tcb().end; net.advance(milliseconds(20))) {
+    uint32_t acked = net.tcb().snd.una.value - net.own_iss();
+    for (const Sent& s : std::exchange(net.sent, {})) {
+      uint32_t length = s.seg.length + (net.peer.ts ? 52u : 40u);
+      EXPECT_TRUE(s.dont_fragment);
+      if (length > mtu) {
+        net.icmp(s, unreachable, fragmentation_needed, names_it ? mtu : 0);
+      } else if (s.seg.seq - net.own_iss() == acked) {
+        acked += s.seg.length;
+        longest = std::max(longest, length);
+      }
+    }
+    if (net.id && net.tcb().state != State::closed) net.in(A(1, acked));
+  }
+  net.drop_sent();
+  return longest;
+}
+
+// RFC1191-3a, RFC1191-3c: a path that carries less than min_path_mtu is used, once a segment has timed out
+TEST_F(PathMtu, APathBelowTheUsualLeastIsUsed) {
+  for (uint16_t mtu : {551, 400, 296, 100, 68}) {
+    Net net;
+    net.established_passive();
+    net.send(9000);
+    EXPECT_EQ(carry(net, mtu, seconds(60)), mtu);
+    EXPECT_EQ(net.tcb().snd.una, net.tcb().end) << mtu;
+    const stack::Paths::Path* path = net.stack->paths.find(net.peer.ip, net.now);
+    ASSERT_NE(path, nullptr);
+    EXPECT_EQ(path->mtu, mtu);
+  }
+}
+
+// RFC1191-3b: ... also behind routers that name no MTU
+TEST_F(PathMtu, APlateauBelowTheUsualLeastIsFound) {
+  net.established_passive();
+  net.send(3000);
+  EXPECT_EQ(carry(net, 300, seconds(60), false), 296u);
+  EXPECT_EQ(net.tcb().mss, 296 - 40);
+  EXPECT_EQ(net.tcb().snd.una, net.tcb().end);
+}
+
+// RFC1191-3c: never below 68, whatever an error asks for
+TEST_F(PathMtu, NoErrorAsksForLessThanEachLinkCarries) {
+  net.established_passive();
+  bulk();
+  too_big(flight[0], 1);
+  for (int i = 0; i < 3; ++i) {
+    if (net.sent.empty()) net.advance(seconds(2));
+    Sent again = net.sent.front();
+    net.drop_sent();
+    too_big(again, 1);
+  }
+  EXPECT_EQ(net.tcb().mss, 68 - 40);
+  acknowledge_all();
+}
+
+// RFC5927-7.2: once longer segments have arrived, a forged error makes nobody send crumbs
+TEST_F(PathMtu, NobodyMakesAConnectionThatGetsOnSendCrumbs) {
+  net.established_passive();
+  bulk();
+  acknowledge_all();
+  bulk();
+  too_big(flight[0], 68);
+  EXPECT_EQ(net.tcb().mss, 1460);
+  net.expect_none();
+  acknowledge_all();
+}
+
+// RFC1191-3c, RFC2018-3: headers are short enough, too: SACK blocks give way
+TEST_F(PathMtu, ShortDatagramsHaveRoomForFewerSackBlocks) {
+  net.peer.sack = net.peer.ts = true;
+  net.established_passive();
+  net.send(200);
+  EXPECT_EQ(carry(net, 68, seconds(60)), 68u);
+  EXPECT_EQ(net.tcb().mss, 68 - 52);
+  for (uint32_t at = 101; at < 901; at += 200) net.in(A(at, 201, 100));  // four gaps
+  ASSERT_FALSE(net.sent.empty());
+  for (const Sent& s : net.sent) EXPECT_EQ(s.seg.sacks.size(), 1u);
+  net.drop_sent();
+  net.send(40);
+  ASSERT_FALSE(net.sent.empty());
+  for (const Sent& s : net.sent) {
+    EXPECT_EQ(s.seg.sacks.size(), 1u);
+    EXPECT_LE(s.seg.length, 4u);
+  }
+  net.drop_sent();
 }
 
 // RFC1191-3d

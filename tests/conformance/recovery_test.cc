@@ -141,7 +141,7 @@ TEST_F(Recovery, ALostTailIsProbed) {
   EXPECT_EQ(net.counter(Count::tail_loss_probes), 1u);
   net.advance(milliseconds(100));
   net.in(sacked(0, 2, 3));  // the two before it were lost, too, and long ago
-  expect_segment(0);  // as much as was delivered (RFC 9937: nothing was acknowledged yet)
+  expect_segment(0);  // as much as was delivered (RFC 6937 3.1, PRR-CRB: nothing was acknowledged yet)
   net.expect_none();
   net.in(sacked(1, 2, 3));
   expect_segment(1);

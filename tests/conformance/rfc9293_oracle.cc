@@ -203,7 +203,9 @@ bool Arrival::check_ack(Decision& d) {
     b.state = State::established;
     b.snd_wnd = seg.wnd, b.snd_wl1 = seg.seq, b.snd_wl2 = seg.ack_no;
   }
-  if (less(seg.ack_no, b.snd_una - b.max_snd_wnd))  // RFC9293-MAY-12, RFC5961-5.2
+  // RFC9293-MAY-12, RFC5961-5.2. deviation: only octets that were sent can have been acknowledged, however large the
+  // window is
+  if (less(seg.ack_no, b.snd_una - std::min(b.max_snd_wnd, b.snd_una - (b.iss + 1))))
     return d = ack("MAY-12: ACK older than a window"), true;
   if (less(b.snd_nxt, seg.ack_no)) return d = ack("3.10.7.4 fifth: ACK of what was not sent"), true;
   acked = true;

@@ -171,5 +171,36 @@ TEST(SackSender, BlocksBesideAnAckOfNewData) {
   net.expect(A(1461, 1, 1460));
 }
 
+// A peer that SACKs single bytes makes a record of each: it gets a share of the core's, and others keep their scoreboards
+TEST(SackShare, OnePeerDoesNotTakeAllRecords) {
+  constexpr uint32_t records = 256;
+  Net net{[](stack::Config& c) { c.held_limit = records; }};
+  net.peer.sack = true;
+  net.established_passive();
+  net.send(14'600);
+  net.drop_sent();
+  for (uint32_t at = 3; at < 3 + 4 * 3 * 200; at += 12)
+    net.in(A(1, 1).sack(at, at + 1).sack(at + 4, at + 5).sack(at + 8, at + 9));
+  net.drop_sent();
+  EXPECT_GE(net.stack->cx.flights.free_count(), records / 2 - 1);
+  EXPECT_GT(net.tcb().sacked, 50u);
+
+  Peer other = net.peer;
+  other.port = 6000;
+  net.in(other, net.offer(S(0)));
+  net.drop_sent();
+  net.in(other, A(1, 1));
+  net.expect_event(Event::accepted);
+  net.call(net.send_request(stream(1, 1460)));
+  net.call(net.send_request(stream(1461, 1460)));
+  net.call(net.send_request(stream(2921, 1460)));
+  net.call(net.send_request(stream(4381, 1460)));
+  net.drop_sent();
+  net.in(other, A(1, 1).sack(1461, 2921));
+  net.in(other, A(1, 1).sack(4381, 5841).sack(1461, 2921));
+  EXPECT_EQ(net.tcb().sacked, 2u * 1460);
+  net.drop_sent();
+}
+
 }  // namespace
 }  // namespace millrace::conformance

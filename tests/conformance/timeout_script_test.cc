@@ -121,9 +121,9 @@ TEST_F(Unsacked, FrtoFindsThatItWasALoss) {
 TEST_F(Unsacked, TheFinIsLost) {
   play(net, R"(
       0  send 1 100
-      0  > 0
+      0  > 0 1/100
       0  shutdown
-      0  > 1/100F
+      0  > fin
     100  < ack 1
     350  > 1/100F
     450  < ack fin

@@ -61,8 +61,45 @@ TEST_F(Nagle, PshIsOnTheSegmentThatEmptiesTheQueue) {
   net.send(3000);
   net.expect(A(1, 1, 1460));
   net.expect(A(1461, 1, 1460));
-  net.in(A(1, 2921));
   net.expect(P(2921, 1, 80));
+}
+
+// RFC 9293 A.3, Minshall: the tail of a long send waits for no ACK, for no small segment is on its way
+TEST_F(Nagle, TheTailOfALongSendLeavesAtOnce) {
+  net.send(2000);
+  net.expect(A(1, 1, 1460));
+  net.expect(P(1461, 1, 540));
+  net.send(2000);  // its full segment leaves; its tail waits for the one before
+  net.expect(A(2001, 1, 1460));
+  net.expect_none();
+  net.in(A(1, 1461));  // not for that one
+  net.expect_none();
+  net.in(A(1, 2001));
+  net.expect(P(3461, 1, 540));
+}
+
+// RFC 9293 A.3: what was sent again counts as small for as long as it is on its way
+TEST_F(Nagle, ASmallSegmentThatIsLostHoldsTheNextBack) {
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.expect_after(milliseconds(200), P(1, 1, 10));
+  net.send(10);
+  net.expect_none();
+  net.in(A(1, 11));
+  net.expect(P(11, 1, 10));
+}
+
+// RFC 9293 A.3: numbers that wrap, and a small segment of two gigabytes ago
+TEST(NagleWraps, AnOldSmallSegmentHoldsNothingBack) {
+  Net net{[](stack::Config& c) { c.tcp.send_limit = 1 << 20; }};
+  net.established_passive();
+  net.send(10);
+  net.expect(P(1, 1, 10));
+  net.in(A(1, 11));
+  net.tcb().small_end = net.tcb().snd.una + 0x40000000;  // as if it had wrapped: ahead of SND.UNA, and never sent
+  net.send(1470);
+  net.expect(A(11, 1, 1460));
+  net.expect(P(1471, 1, 10));
 }
 
 // RFC9293-MAY-15: `more` means no PSH yet
@@ -82,6 +119,27 @@ TEST_F(Nagle, MoreDoesNotHoldForEver) {
   net.expect_none();  // Nagle
   net.in(A(1, 11));
   net.expect(A(11, 1, 10));
+}
+
+// RFC7323-2.2a: a peer without window scaling keeps all the window that its header can say for as long as the buffer, which
+// may be larger, has room
+TEST(UnscaledWindow, TheBufferMayExceedIt) {
+  Net net{[](stack::Config& c) { c.tcp.receive_buffer = 256 * 1024; }};
+  net.established_passive();
+  net.keep = true;
+  for (uint32_t at = 1; at < 65'000; at += 1000) net.in(A(at, 1, 1000));
+  net.advance(milliseconds(50));
+  ASSERT_FALSE(net.sent.empty());
+  EXPECT_EQ(net.sent.back().seg.window, 65535);
+  net.drop_sent();
+  for (uint32_t at = 65'001; at < 250'000; at += 1000) net.in(A(at, 1, 1000));
+  net.advance(milliseconds(50));
+  EXPECT_LT(net.sent.back().seg.window.value_or(0), 256 * 1024 - 249'000);
+  net.drop_sent();
+  net.recycle_all();
+  ASSERT_FALSE(net.sent.empty());  // and opens again
+  EXPECT_EQ(net.sent.back().seg.window, 65535);
+  net.drop_sent();
 }
 
 // --- sender's silly window avoidance ---

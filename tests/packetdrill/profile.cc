@@ -21,7 +21,6 @@ void linux_profile(Profile& p) {
   t.beta_of_cwnd = true;
   t.delay_fin_ack = true;
   t.require_timestamps = false;
-  t.answer_early_ack = false;
 }
 
 void freebsd_profile(Profile& p) {

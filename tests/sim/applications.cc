@@ -317,9 +317,15 @@ void Peer::connect(Host& host, uint32_t number) {
   r.kind = Request::connect;
   r.token = number;
   r.open = {};
-  r.open.remote = ipv4(10, 0, 0, client_ ? 2 : 1);
+  wire::LocalAddresses own = plan_.local(client_ ? 0 : 1), other = plan_.local(client_ ? 1 : 0);
+  r.open.remote = other.first;
   r.open.remote_port = server_port;
   r.open.options = options();
+  if (plan_.is_crowd() && !is_crossing(plan_, number)) {
+    constexpr uint32_t nobody = 20;  // addresses behind the peer's that no host has
+    r.open.local = Ipv4Address{own.first.value + random_.below(own.count)};
+    r.open.remote = Ipv4Address{other.first.value + random_.below(other.count + nobody)};
+  }
   if (is_crossing(plan_, number)) {
     r.open.local_port = static_cast<uint16_t>((client_ ? 20'000 : 30'000) + number);
     r.open.remote_port = static_cast<uint16_t>((client_ ? 30'000 : 20'000) + number);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/sim/checks.h"
 
+#include "stack/check_stack.h"
 #include "stack/diagnostics.h"
-#include "tcp/check_tcb.h"
 
 namespace millrace::sim {
 
@@ -148,8 +148,8 @@ void Checks::check_timeout(const Tcb& tcb, Seen& s) const {
 }
 
 void Checks::end_turn() {
+  if (const char* broken = stack::check_stack(stack_)) throw Broken{broken};
   for_each_open(stack_, [&](uint32_t i, const Tcb& tcb) {
-    if (const char* broken = tcp::check_tcb(stack_.cx, tcb)) throw Broken{broken + who(tcb)};
     Diagnostics told;
     if (!stack::diagnostics(stack_, stack_.cx.id_of(tcb), stack_.cx.now, told)) throw Broken{"no diagnostics" + who(tcb)};
     if (const char* broken = check_diagnostics(told, tcb, stack_.cx.now)) throw Broken{std::string{"told: "} + broken + who(tcb)};

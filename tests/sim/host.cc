@@ -18,10 +18,10 @@ stack::Config config_of(const Plan& p, int number, const Random& seed) {
   c.max_half_open = c.listener_half_open = h.max_half_open;
   c.max_time_wait = h.time_wait;
   c.max_listeners = 4;
-  c.max_port_pools = 4;
-  c.max_neighbors = 8;
+  c.max_port_pools = p.is_crowd() ? 512 : 4;
+  c.max_neighbors = h.neighbors;
   c.held_limit = h.held_limit;
-  c.local = {ipv4(10, 0, 0, static_cast<uint32_t>(1 + number)), 1, 24};
+  c.local = p.local(number);
   c.mac = {{2, 0, 0, 0, 0, static_cast<uint8_t>(1 + number)}};
   c.mtu = h.mtu;
   c.first_port = 40000;
@@ -77,9 +77,6 @@ Host::Host(const Plan& plan, int number)
 Instant Host::next(const Link& in, Instant application) const {
   Instant at = next_deadline(*stack);
   if (at != Instant::never()) at = at > own(Instant{}) ? Instant{at.ns - offset.ns} : Instant{};
-  // While buffers are short, whoever waits for some looks every millisecond: all of them at one time.
-  constexpr uint64_t coarse = 2'000'000;
-  if (plan_.is_tight() && at != Instant::never() && at > now) at = Instant{(at.ns + coarse - 1) / coarse * coarse};
   if (unread()) at = std::min(at, now + microseconds(100));
   return std::max(std::min({at, in.next(), application}), awake_at_);
 }
@@ -87,7 +84,7 @@ Instant Host::next(const Link& in, Instant application) const {
 bool Host::is_empty() const {
   stack::Gauges g = gauges(*stack);
   return g.connections == 0 && g.half_open == 0 && g.time_wait == 0 && g.held == 0 &&
-         stack->cx.flights.used() == drained_.size() && stack->cx.received_held == 0 && stack->cx.own_slices == 0;
+         stack->cx.flights.used() == drained_.size() && stack->cx.runs.used() == 0 && stack->cx.received_held == 0 && stack->cx.own_slices == 0;
 }
 
 void Host::ask(const Request& request) { asked_.push_back(request); }

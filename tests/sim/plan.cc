@@ -85,6 +85,17 @@ void draw_host(Dice& d, HostPlan& h) {
   draw_tcp(d, h.tcp);
 }
 
+// Connects to hundreds of addresses, some of which nobody has, from hundreds.
+void draw_crowd(Dice& d, Plan& p) {
+  for (HostPlan& h : p.host) {
+    h.addresses = d.from(2, 300);
+    h.neighbors = d.from(1, 8);
+  }
+  p.connections = d.from(4, 60);
+  p.at_once = std::min(p.at_once, d.from(1, 16));
+  p.wraps = -1;  // the first connection's addresses are not known beforehand
+}
+
 }  // namespace
 
 Plan Plan::draw(uint64_t seed) {
@@ -119,11 +130,13 @@ Plan Plan::draw(uint64_t seed) {
   // Without timestamps only TIME-WAIT keeps old duplicates out; where it is cut short none may come.
   bool timestamps = p.host[0].tcp.timestamps && p.host[1].tcp.timestamps;
   if (d.one_in(4) && (timestamps || !p.forgets())) p.faults.replays = d.from(1, 50);
-  // Below the hosts' own least path nothing would pass.
   if (d.one_in(4)) p.path_mtu = static_cast<uint16_t>(d.from(560, 1500));
   if (d.one_in(2)) p.narrow_after = microseconds(d.below(2'000'000));
   p.old_router = d.one_in(4);
   if (d.one_in(4)) p.faults.forged_errors = d.from(1, 200);
+  // A window of so many short segments is more than a tight host has buffers for.
+  if (p.path_mtu != 0 && !p.is_tight() && d.one_in(4)) p.path_mtu = static_cast<uint16_t>(d.from(68, 560));
+  if (d.one_in(8)) draw_crowd(d, p);
   return p;
 }
 

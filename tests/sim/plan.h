@@ -9,6 +9,7 @@
 #include "millrace/connection.h"
 #include "millrace/time.h"
 #include "tcp/params.h"
+#include "wire/parse.h"
 
 namespace millrace::sim {
 
@@ -43,6 +44,8 @@ struct HostPlan {
   uint32_t max_half_open;
   uint32_t time_wait;          // records
   uint32_t ports;              // local ones of active opens
+  uint32_t addresses = 1;      // of its own, all on the link
+  uint32_t neighbors = 8;      // places in its table
   uint32_t ring;               // events of a channel
   uint32_t room;               // largest room of a turn; less is drawn each time
   uint16_t mtu;
@@ -84,6 +87,13 @@ struct Plan {
   bool forgets() const {
     return host[0].time_wait < 1024 || host[1].time_wait < 1024 || host[0].ports < 150 || jumps > 0 ||
            faults.forged > 0 || faults.outage.ns != 0;
+  }
+
+  // Many addresses on one link, and few places for neighbours.
+  bool is_crowd() const { return host[0].addresses + host[1].addresses > 2; }
+  wire::LocalAddresses local(int number) const {
+    if (!is_crowd()) return {ipv4(10, 0, 0, static_cast<uint32_t>(1 + number)), 1, 24};
+    return {ipv4(10, 0, static_cast<uint32_t>(1 + 4 * number), 1), host[number].addresses, 16};
   }
 
   bool is_tight() const {

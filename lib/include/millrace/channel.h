@@ -31,7 +31,7 @@ struct Listen {
   // Connections that are open and whose `accepted` the application has not read: beyond, SYNs are dropped, and the peer
   // tries again. 0 counts as 1, more than 65535 as that.
   uint32_t backlog = 1024;
-  Options options{};      // of all connections that come
+  Options options{};      // of all connections that come. By default Nagle's algorithm is on, keep-alive off
   // The text of a segment, options included, that is asked for and sent at most, 64 or more (RFC9293-MUST-16, -67);
   // 0: what the link carries, which also bounds it.
   uint16_t max_segment = 0;
@@ -44,7 +44,7 @@ struct Connect {
   Ipv4Address local{};      // one of ours; unspecified: the first (RFC9293-MUST-43, -44)
   uint16_t local_port = 0;  // 0: one is chosen, longest free first (RFC 6056)
   uint64_t token = 0;       // the application's own, in every event of the connection, `failed` included
-  Options options{};
+  Options options{};        // by default Nagle's algorithm is on, keep-alive off
   uint16_t max_segment = 0;  // as Listen's
 };
 
@@ -100,8 +100,9 @@ class Channel {
   // SEND (RFC 9293 3.9.1.2): queues the slice's bytes, in order, after those of earlier calls; also before `connected`.
   // The slice is the core's from here on and goes back when its bytes are acknowledged: nobody writes into it again. An
   // empty one goes back at once. `more`: another send follows soon, so no PSH yet (RFC9293-MAY-15).
-  // failed(full: beyond send_limit, and all that is sent until `writable` is told; closing: after shutdown or close;
-  // stale) gives the slice back: Event::keep() of that event takes it again, going past it frees it.
+  // failed(full: beyond send_limit, or the core's buffers for sending are all in use (Count::send_pool_dry), though never
+  // for a connection that has nothing queued; and all that is sent until `writable` is told; closing: after shutdown or
+  // close; stale) gives the slice back: Event::keep() of that event takes it again, going past it frees it.
   void send(ConnectionId connection, Slice slice, bool more = false);
   // The same with a copy of `text`, in buffers of the endpoint: what it spans may be overwritten after the call. False
   // if too few buffers are free; nothing is sent then. `failed` comes for each buffer (of 2048 bytes at most) by

@@ -32,7 +32,9 @@ enum class Congestion : uint8_t {
 // What may be chosen per listener or connect. Zero means: the endpoint's default (Config::tcp). What Setting names too
 // can be changed later.
 struct Options {
-  uint8_t no_delay : 1 = 0;       // Nagle off (RFC9293-MUST-17)
+  // Off, Nagle's algorithm is on, as Minshall has it (RFC 9293 A.3): a segment below MSS waits while another one is not
+  // acknowledged; the tail of a longer send leaves at once. On: none waits (RFC9293-MUST-17). For requests and responses
+  uint8_t no_delay : 1 = 0;
   uint8_t immediate_ack : 1 = 0;  // an ACK at the end of each turn instead of a delayed one
   uint8_t report_sent : 1 = 0;    // wants `sent` events
   uint8_t keepalive : 1 = 0;      // RFC 9293 3.8.4, off by default (RFC9293-MUST-24, -25)

@@ -33,6 +33,7 @@ enum class Count : uint8_t {
   frames_handed_over, frames_taken_over, drop_handover, listen_elsewhere,
   // the application
   requests_failed, events_delivered,
+  send_pool_dry,  // sends refused though their own limit had room: the core's buffers are all in use
   // upkeep
   count_
 };

@@ -124,7 +124,7 @@ inline constexpr auto tcp_options = [] {
       choice_option<&O::ecn>("ecn", ecn_choices),
       number<&O::push_every>("push_every", segments, 0, 255),
       number<&O::ttl>("ttl", count, 1, 255),
-      number<&O::min_path_mtu>("min_path_mtu", bytes, 104, 1500),
+      number<&O::min_path_mtu>("min_path_mtu", bytes, 68, 1500),
       time_option<&O::path_mtu_timeout>("path_mtu_timeout", seconds(300), week),
       flag_option<&O::unreachable_ends_open>("unreachable_ends_open"),
       choice_option<&O::syn_layout>("syn_layout", syn_layout_choices),

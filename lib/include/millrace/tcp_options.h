@@ -111,7 +111,7 @@ struct TcpOptions {
   uint8_t ttl = 64;                        // RFC9293-MUST-49. Linux: 64
 
   // --- ICMP and the path's MTU (RFC 1191) ---
-  uint16_t min_path_mtu = 552;             // no error makes us send shorter datagrams. Linux: 552
+  uint16_t min_path_mtu = 552;             // an error that asks for less, to 68, counts when its segment has timed out
   Duration path_mtu_timeout = seconds(600);  // then longer ones are tried again: RFC1191-3e, not before 5 min. Linux: 10 min
   // Does "unreachable" or "time exceeded" end an open (RFC 5461)? Else it is told, and the SYN goes out until its time is
   // up (RFC9293-MUST-56 to the letter). Once connected, no ICMP error ends anything. Linux: it does
@@ -129,7 +129,7 @@ struct TcpOptions {
   bool beta_of_cwnd = false;               // RFC9438-4.6b: CUBIC takes its 0.7 of cwnd, not of what is in flight. Linux: on
   bool delay_fin_ack = false;              // the ACK of a FIN may wait as that of text. Linux: on
   bool require_timestamps = true;          // RFC7323-3.2b; off: segments without one are taken. Linux: off
-  bool answer_early_ack = true;            // an ACK of what was not sent yet gets one. Linux: off
+  bool answer_early_ack = true;            // an ACK of what was not sent yet gets one. Linux: on (6.18); older ones: off
   bool closing_fin = false;                // the ACK of a FIN that crosses ours carries ours once more
   bool exact_rst = true;                   // RFC 5961 3.2; off: a RST anywhere in the window resets (RFC 793). Linux: on
   bool challenge_syn = true;               // RFC5961-4.2; off: a SYN in the window resets (RFC 793). Linux: on
@@ -142,7 +142,7 @@ struct TcpOptions {
            receive_buffer_max / 16384 <= receive_buffer &&  // the window's unit is at most half the buffer
            send_limit > 0 && initial_window > 0 && initial_window <= 10 && out_of_order_charge > 0 &&
            time_wait.ns > 0 && ttl > 0 && rto_slop <= seconds(1) &&
-           min_path_mtu >= 104 && path_mtu_timeout >= seconds(300);  // 104: options and some text
+           min_path_mtu >= 68 && path_mtu_timeout >= seconds(300);
   }
 };
 static_assert(TcpOptions{}.valid());

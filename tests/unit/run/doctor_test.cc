@@ -155,6 +155,13 @@ TEST_F(Doctor, says_what_it_cannot_see_and_names_nothing_bad_for_it) {
     EXPECT_LE(f.verdict, Finding::unseen) << f.subject << f.what;
 }
 
+TEST_F(Doctor, fewer_buffers_than_connections) {
+  Config config = on_nic();
+  config.packet_buffers = 4096;
+  config.max_connections = 5000;
+  expect("buffers", Finding::poor, "4096 for packets, for 5000 connections", "--packet-buffers 5000", {config});
+}
+
 // --- the driver ---
 
 TEST_F(Doctor, a_nic_that_is_not_there) {

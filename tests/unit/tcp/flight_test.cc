@@ -36,9 +36,10 @@ struct FlightTest : testing::Test {
     auto skip = 64 - reinterpret_cast<uintptr_t>(memory.data()) % 64;
     Region region{memory.data() + skip, memory.size() - skip};
     cx.tcbs.init(region, 4);
+    cx.held_limit = records;
     cx.nodes.init(region, records);
     cx.runs.init(region, 1);
-    cx.flights.init(region, records);
+    cx.flights.init(region, 2 * records);  // of which one connection may have half
     cx.release = &release;
     tcb = &cx.tcbs[cx.tcbs.take()];
   }
