@@ -70,8 +70,8 @@ void establish(Context& cx, Tcb& tcb) {
   if (tcb.unsent() > 0) cx.want_output(tcb);
 }
 
-// RFC9293-3.10.7.3: text and FIN of a SYN that crosses ours wait until the connection is established. RCV.NXT has not
-// passed them, so nobody is told that they are here. True: the packet was kept.
+// RFC9293-3.10.7.3: text and FIN of a SYN that crosses ours wait until the connection is established. RCV.NXT stays before
+// them, so they are not acknowledged yet. True: the packet was kept.
 static bool hold_syn_text(Context& cx, Tcb& tcb, const Segment& syn) {
   Slice text = syn.text();
   uint32_t room = wire::distance(tcb.rcv.nxt, tcb.rcv.adv);

@@ -52,9 +52,9 @@ struct Context {
   AckQueue ack_queue;
   // Law 8: what is held is bounded in buffers. Received packets (queued, or lent to the application) and the
   // application's own slices to send have a half of `held_limit` each, so that neither side's shortage can stop the other:
-  // two hosts that both have too much to send still receive. Peers that do not read hold what they hold for as long as
-  // they like: so that they cannot stop the others, a connection with nothing queued may always queue one request, and one
-  // that holds nothing received may take text from a quarter of its own.
+  // two hosts that both have too much to send still receive. Peers that do not read keep their share for as long as
+  // they like. So that they cannot stop the others, a connection with nothing queued may always queue one request, and a
+  // connection that holds nothing received may use another quarter.
   uint32_t held_limit = 0;
   uint32_t received_held = 0;
   uint32_t own_slices = 0;

@@ -74,7 +74,7 @@ void process_text(Context& cx, Tcb& tcb, const Text& text, Outcome& outcome) {
 
 namespace {
 
-// Anybody may have sent a FIN that lies beyond a gap. The latest is noted, unless text that is held contradicts it.
+// A FIN beyond a gap may be forged: the latest one is noted, unless text that is held lies beyond it.
 void note_early_fin(Context& cx, Tcb& tcb, Seq at) {
   uint32_t last = run_at(cx, tcb, tcb.rcv.adv);
   if (last == no_index || before_eq(cx.runs[last].right, at)) {

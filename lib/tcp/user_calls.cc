@@ -26,7 +26,7 @@ RoomList& list_of(Context& cx, Tcb::WaitsFor what) {
   return what == Tcb::WaitsFor::room ? cx.waiting_for_room : cx.waiting_for_requests;
 }
 
-// What it waits for is not this connection's: no ACK need come. It is found in its list when that has come.
+// No ACK of this connection announces what it waits for: check_waiting() finds it in the list.
 void wait_in(Context& cx, Tcb& tcb, Tcb::WaitsFor what) {
   if (tcb.waits_for == what) return;
   leave_waiting(cx, tcb);

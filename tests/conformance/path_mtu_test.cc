@@ -188,7 +188,7 @@ TEST_F(PathMtu, NoErrorAsksForLessThanEachLinkCarries) {
   acknowledge_all();
 }
 
-// RFC5927-7.2: once longer segments have arrived, a forged error makes nobody send crumbs
+// RFC 5927 7.2: once longer segments have arrived, a forged error makes nobody send crumbs
 TEST_F(PathMtu, NobodyMakesAConnectionThatGetsOnSendCrumbs) {
   net.established_passive();
   bulk();
@@ -200,7 +200,7 @@ TEST_F(PathMtu, NobodyMakesAConnectionThatGetsOnSendCrumbs) {
   acknowledge_all();
 }
 
-// RFC1191-3c, RFC2018-3: headers are short enough, too: SACK blocks give way
+// RFC1191-3c, RFC 2018 3: headers are short enough, too: SACK blocks give way
 TEST_F(PathMtu, ShortDatagramsHaveRoomForFewerSackBlocks) {
   net.peer.sack = net.peer.ts = true;
   net.established_passive();
