@@ -56,6 +56,11 @@ Crew::Crew(const Plan& plan, std::optional<Endpoint> client, std::optional<Endpo
       client_turn_([this](Channel& channel) { (*loads_[channel.core()])(channel); }),
       server_turn_([this](Channel& channel) { (*servers_[channel.core()])(channel); }) {}
 
+// What the device says of the end; empty: nothing.
+std::string Crew::device_trouble() const {
+  return (client_ ? *client_ : *server_).device_is_gone() ? "the device has gone" : "";
+}
+
 bool Crew::stopping() const {
   return (client_ ? *client_ : *server_).stopping();
 }
@@ -120,7 +125,7 @@ int Crew::run() {
   for (uint32_t i = 1; i < plan_.threads(); ++i) others.emplace_back([this, i] { loop(i); });
   loop(0);
   for (std::thread& other : others) other.join();
-  conductor_.end(stopping());  // what is underway is given up now, and that is no error
+  conductor_.end(stopping(), device_trouble());  // what is underway is given up now, and that is no error
   return finish();
 }
 

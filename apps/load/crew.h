@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "conductor.h"
@@ -28,6 +29,7 @@ class Crew {
 
  private:
   bool stopping() const;
+  std::string device_trouble() const;
   bool turn(uint32_t thread);
   void idle(uint32_t thread);
   void loop(uint32_t thread);

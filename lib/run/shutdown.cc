@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "millrace/process.h"
+
 namespace millrace::run {
 
 using Clock = std::chrono::steady_clock;
@@ -74,7 +76,9 @@ int finish(Ends& ends, int side, const Application& application) {
     for (Worker* peer : ends.workers[1 - side])
       if (peer->is_mine()) peers.push_back(peer);
 
-  close_in_order(workers, peers, peer_has_gone, application);
+  // Read once: what is gone has nobody to answer a FIN, and takes no frame.
+  bool is_gone = workers[0]->port().is_gone.load(std::memory_order_relaxed);
+  if (!is_gone) close_in_order(workers, peers, peer_has_gone, application);
   all_until(workers, abort_time, [](Worker& worker) { return worker.abort_step(); });  // RST to the rest
   uint64_t time_wait = 0;
   for (Worker* worker : workers) time_wait += stack::gauges(worker->stack()).time_wait;
@@ -84,7 +88,7 @@ int finish(Ends& ends, int side, const Application& application) {
   all_until(workers, drain_time, [](Worker& worker) { return worker.drain_step(); });
   uint32_t unsent = 0;
   for (Worker* worker : workers) unsent += worker->leave();
-  if (unsent != 0) std::printf("%s: %u frames that the driver did not take\n", name, unsent);
+  if (unsent != 0 && !is_gone) std::printf("%s: %u frames that the driver did not take\n", name, unsent);
 
   bool capture_failed = false;
   if (nic::Capture* capture = workers[0]->port().capture.get(); capture != nullptr) {
@@ -100,8 +104,7 @@ int finish(Ends& ends, int side, const Application& application) {
     result = ends.link->all_back(report) ? 0 : 1;
     std::printf("%s\n", report.c_str());
   }
-  std::fflush(stdout);
-  return capture_failed ? 1 : result;
+  return with_output_written(capture_failed || is_gone ? 1 : result, "millrace");
 }
 
 }  // namespace millrace::run

@@ -11,6 +11,7 @@
 #include "millrace/endpoint.h"    // IWYU pragma: export
 #include "millrace/event.h"       // IWYU pragma: export
 #include "millrace/packet.h"      // IWYU pragma: export
+#include "millrace/process.h"     // IWYU pragma: export
 #include "millrace/request.h"     // IWYU pragma: export
 #include "millrace/settings.h"    // IWYU pragma: export
 #include "millrace/statistics.h"  // IWYU pragma: export
