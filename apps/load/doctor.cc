@@ -125,11 +125,6 @@ static void try_targets(const Plan& plan, Endpoint& endpoint, Findings& out) {
   endpoint.finish(turn);
 }
 
-static bool has(const Findings& findings, const char* subject, Finding::Verdict verdict) {
-  return std::any_of(findings.begin(), findings.end(),
-                     [&](const Finding& f) { return f.verdict == verdict && f.subject == subject; });
-}
-
 static void try_it(const Plan& plan, Findings& out) try {
   if (plan.program == Program::pair) {
     auto ends = Endpoint::pair(client_config(plan), server_config(plan));
@@ -147,11 +142,6 @@ static void try_it(const Plan& plan, Findings& out) try {
   if (size_t at = banner.find(queues); plan.config.cores > 1 && at != std::string::npos) {
     at += std::strlen(queues);
     out.push_back({Finding::good, "RSS", banner.substr(at, banner.find('\n', at) - at), ""});
-  }
-  if (has(out, "addresses", Finding::poor) && !down) {
-    out.push_back({Finding::unseen, "target", "not tried: nobody is at the other end", ""});
-    endpoint.finish();
-    return;
   }
   try_targets(plan, endpoint, out);
 } catch (const ConfigError& error) {
