@@ -73,6 +73,7 @@ bool take_program(std::vector<char*>& words, Program& program) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  prepare_process();
   std::vector<char*> words(argv, argv + argc);
   Program program = Program::client;
   bool doctor = take(words, "doctor");
@@ -83,11 +84,11 @@ int main(int argc, char** argv) try {
     else
       std::fputs("millrace-load: say what to be: client, server, pair or doctor (millrace-load --help)\n",
                  stderr);
-    return wants_help ? 0 : 2;
+    return with_output_written(wants_help ? 0 : 2, "millrace-load");
   }
   words.push_back(nullptr);
   Plan plan = make_plan(program, static_cast<int>(words.size()) - 1, words.data(), doctor);
-  if (doctor) return run_doctor(plan);
+  if (doctor) return with_output_written(run_doctor(plan), "millrace-load");
   switch (program) {
     case Program::client: return run_client(plan);
     case Program::server: return run_server(plan);

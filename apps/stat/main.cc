@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // millrace-stat: what `ss`, `netstat -s`, `ip` and `top` show, of a running Millrace program.
 #include <millrace/address.h>
+#include <millrace/process.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -62,6 +63,7 @@ int run(const CLI::App& app, const Wishes& wishes) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  millrace::prepare_process();
   Wishes wishes;
   CLI::App app{"Shows what a running Millrace program does, over its telemetry socket. Reading stops no core.", "millrace-stat"};
   app.require_subcommand(1);
@@ -77,13 +79,13 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    return millrace::with_output_written(app.exit(help), "millrace-stat");
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "millrace-stat: %s (millrace-stat --help)\n", error.what());
     return 2;
   }
   try {
-    return run(app, wishes);
+    return millrace::with_output_written(run(app, wishes), "millrace-stat");
   } catch (const Failure& failure) {
     std::fflush(stdout);
     std::fprintf(stderr, "millrace-stat: %s\n", failure.what());

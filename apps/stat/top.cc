@@ -104,7 +104,7 @@ void show_top(const Wishes& wishes) {
   auto next = Clock::now();
   std::map<uint32_t, Json> before = read(program, endpoints);
   for (unsigned shown = 0; wishes.count == 0 || shown < wishes.count; ++shown) {
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) return;  // nobody reads it any more
     next = std::max(next + step, Clock::now());
     timespec rest{};
     auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(next - Clock::now()).count();

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "millrace/process.h"
 #include "millrace/settings.h"
 
 namespace millrace {
@@ -85,6 +86,7 @@ void Settings::Flags::apply(Settings& settings) const {
 }
 
 void Settings::parse(int argc, char** argv) {
+  prepare_process();
   std::vector<std::string> words(argv + std::min(1, argc), argv + argc), eal;
   // What stands before a `--` is EAL's.
   if (auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end()) {
@@ -105,7 +107,7 @@ void Settings::parse(int argc, char** argv) {
     run_checks();
   } catch (const CLI::CallForHelp&) {
     std::fputs(app.help().c_str(), stdout);
-    std::exit(0);
+    std::exit(with_output_written(0, program_.c_str()));
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "%s: %s (flags: %s --help)\n", program_.c_str(), error.what(), program_.c_str());
     std::exit(2);
@@ -115,7 +117,7 @@ void Settings::parse(int argc, char** argv) {
   }
   if (!flags.print) return;
   std::fputs(shown.c_str(), stdout);
-  std::exit(0);
+  std::exit(with_output_written(0, program_.c_str()));
 }
 
 Config Config::from_arguments(int argc, char** argv) {
