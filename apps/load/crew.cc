@@ -2,6 +2,7 @@
 // Threads and their turns. (crew.h)
 #include "crew.h"
 
+#include <chrono>
 #include <cstdio>
 #include <sstream>
 #include <string>
@@ -126,7 +127,20 @@ int Crew::run() {
   loop(0);
   for (std::thread& other : others) other.join();
   conductor_.end(stopping(), device_trouble());  // what is underway is given up now, and that is no error
+  part();
   return finish();
+}
+
+// The loads' connections end in order while there is time for it: a reset would be an error to the peer.
+void Crew::part() {
+  auto is_parting = [this] {
+    for (const auto& load : loads_)
+      if (load->is_parting()) return true;
+    return false;
+  };
+  auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1000);
+  while (device_trouble().empty() && is_parting() && std::chrono::steady_clock::now() < until)
+    for (uint32_t thread = 0; thread < plan_.threads(); ++thread) turn(thread);
 }
 
 int Crew::finish() {

@@ -35,6 +35,7 @@ class Crew {
   void loop(uint32_t thread);
   void print_banner() const;
   void begin_server();
+  void part();
   int finish();
   bool runs_client(uint32_t thread) const { return client_.has_value() && thread < plan_.cores(); }
   // The core of the server that a thread runs.

@@ -48,6 +48,7 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   port.id = create_device(config.device);
   if (is_on_interface(driver)) port.interface = interface_of(config.device);
   port.down_for_good = driver == "net_virtio_user" && device_argument(config.device, "server").value_or("0") == "0";
+  port.keeps_frames = !port.is_virtual || driver == "net_memif" || driver == "net_virtio_user";
   port.interface_index = if_nametoindex(port.interface.c_str());
   start_port(port, config, port.kernel_behind);
   if (port.kernel_behind) port.tap_descriptor = attached_descriptor(interface_of(config.device));

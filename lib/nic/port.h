@@ -71,6 +71,7 @@ struct Port {
   std::atomic<bool> is_gone{false};   // the interface has been deleted: no frame comes or goes any more
   bool link_up = true;          // at the start
   bool down_for_good = false;   // once it is: net_virtio_user goes to its socket but once
+  bool keeps_frames = false;    // what is in its ring when it is closed is lost
   uint32_t buffers_kept = 0;    // of each queue's rx pool: the driver's own, which it may have at the end
   std::string banner;
 

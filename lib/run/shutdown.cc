@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 static constexpr auto grace_time = milliseconds(1000);
 static constexpr auto abort_time = milliseconds(500);
 static constexpr auto drain_time = milliseconds(300);
+static constexpr auto taken_time = milliseconds(500);
 static constexpr uint32_t quiet_turns = 1000;  // of a pair whose other side has gone
 
 using Workers = std::vector<Worker*>;
@@ -66,6 +67,18 @@ static void all_until(const Workers& workers, milliseconds time, Step&& step) {
   }
 }
 
+// Until each neighbour has answered what was sent last.
+static void wait_until_taken(const Workers& workers) {
+  const nic::Port& port = workers[0]->port();
+  if (!port.keeps_frames || !nic::link_is_up(port)) return;
+  for (Worker* worker : workers) stack::ask_neighbors(worker->stack());
+  all_until(workers, taken_time, [&](Worker& worker) {
+    bool more = worker.drain_step() || stack::neighbors_asked(worker.stack());
+    if (more) worker.rest();
+    return more;
+  });
+}
+
 int finish(Ends& ends, int side, const Application& application) {
   const Workers& workers = ends.workers[side];
   for (Worker* worker : workers) worker->join(worker == workers[0]);
@@ -86,9 +99,12 @@ int finish(Ends& ends, int side, const Application& application) {
   if (time_wait != 0) std::printf("%s: %lu TIME-WAIT records dropped\n", name, static_cast<unsigned long>(time_wait));
   // What is underway inside this process comes to rest: events, requests, queued buffers, the driver's backlog.
   all_until(workers, drain_time, [](Worker& worker) { return worker.drain_step(); });
+  if (!is_gone) wait_until_taken(workers);
+  // A peer that has gone takes nothing, and lacks nothing.
+  bool has_peer = !is_gone && !peer_has_gone && nic::link_is_up(workers[0]->port());
   uint32_t unsent = 0;
   for (Worker* worker : workers) unsent += worker->leave();
-  if (unsent != 0 && !is_gone) std::printf("%s: %u frames that the driver did not take\n", name, unsent);
+  if (unsent != 0 && has_peer) std::printf("%s: %u frames were not sent: the driver took no more\n", name, unsent);
 
   bool capture_failed = false;
   if (nic::Capture* capture = workers[0]->port().capture.get(); capture != nullptr) {

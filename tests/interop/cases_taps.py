@@ -20,7 +20,7 @@ from world import KERNEL, MILLRACE, TAP
 class Program(Running):
     """millrace-echo, or millrace-load with its first word, on a device of its own; nothing is set up around it."""
 
-    def __init__(self, world, words, device=f"net_tap0,iface={TAP}", address=f"{MILLRACE}/24"):
+    def __init__(self, world, words, device=f"net_tap0,iface={TAP}", address=f"{MILLRACE}/24", nth=0):
         program, *flags = [str(w) for w in words]
         cpus = sorted(os.sched_getaffinity(0))
         self.name = program
@@ -28,7 +28,7 @@ class Program(Running):
         while flags and not flags[0].startswith("-"):
             mode.append(flags.pop(0))
         self.words = [str(world.build / "apps" / program), *mode, "--device", device, "--address", address, "--lcore",
-                      str(cpus[os.getppid() % len(cpus)]), *flags]
+                      str(cpus[(os.getppid() + nth) % len(cpus)]), *flags]
 
     def __enter__(self):
         self.launch(self.words, preexec_fn=die_with_parent)
