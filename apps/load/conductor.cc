@@ -111,6 +111,7 @@ void Conductor::end(bool interrupted, const std::string& trouble) {
   meter_.end();
   why_ = trouble.empty() ? what_failed(interrupted) : trouble;
   print_summary(meter_, why_);
+  if (plan_.quiet && !why_.empty()) std::fprintf(stderr, "millrace-load: %s\n", why_.c_str());
   wrote_ = write_files(meter_, why_);
 }
 

@@ -8,6 +8,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "output.h"
 
 namespace millrace::load {
 
@@ -153,6 +156,14 @@ static void print(const Finding& f) {
   if (!f.mend.empty()) std::printf("%-7s %-23s -> %s\n", "", "", f.mend.c_str());
 }
 
+static std::string as_json(const Plan& plan, const Findings& findings, long bad, long poor) {
+  nlohmann::ordered_json out = {{"run", name(plan.program)}, {"bad", bad}, {"poor", poor}};
+  out["findings"] = nlohmann::ordered_json::array();
+  for (const Finding& f : findings)
+    out["findings"].push_back({{"verdict", name(f.verdict)}, {"subject", f.subject}, {"what", f.what}, {"mend", f.mend}});
+  return out.dump(2) + "\n";
+}
+
 int run_doctor(const Plan& plan) {
   Findings findings;
   if (plan.program == Program::pair) {
@@ -185,7 +196,8 @@ int run_doctor(const Plan& plan) {
   else
     std::printf("nothing is in the way of this run%s\n",
                 poor != 0 ? (": " + std::to_string(poor) + " could be better").c_str() : "");
-  return bad != 0 ? 1 : 0;
+  bool wrote = write_output(plan.json, plan.json.empty() ? "" : as_json(plan, findings, bad, poor));
+  return bad != 0 || !wrote ? 1 : 0;
 }
 
 }  // namespace millrace::load

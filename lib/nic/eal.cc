@@ -19,6 +19,7 @@
 #include <filesystem>
 
 #include "millrace/config.h"
+#include "nic/device.h"
 #include "nic/machine.h"
 #include "nic/overheard.h"
 #include "nic/topology.h"
@@ -55,6 +56,8 @@ static void choose_memory(const EalNeeds& needs, bool is_pci, std::vector<std::s
   if (is_pci) need = eal_base_bytes + 2 * needs.packet_bytes;  // one in each page at most (nic/mempool)
   // Never together with --in-memory: DPDK 22.11 does not start then.
   options.insert(options.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(need >> 20)});
+  // What this CPU alone touches is as fast in any page.
+  if (needs.device.empty() || copies_by_cpu(needs.device)) return;
   std::fprintf(
       stderr,
       "millrace: %zu MB of huge pages are not free: going on with ordinary memory, which costs up to a "

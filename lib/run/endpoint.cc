@@ -275,8 +275,4 @@ uint32_t Endpoint::cpu(uint32_t core) const {
   return impl_->workers[core]->cpu();
 }
 
-std::string version() {
-  return std::string("millrace ") + MILLRACE_VERSION + ", " + nic::eal_version();
-}
-
 }  // namespace millrace

@@ -57,7 +57,7 @@ static void check_gateway(const Config& config) {
   demand(is_host, to_string(gateway) + " is no address that a gateway may have", "port.gateway");
   // A network of one address has its router on the link all the same, as clouds set hosts up.
   demand(local.on_link(gateway) || config.prefix_length == 32,
-         what + " is not in " + with_prefix(config) + " (with /32 it may be any on the link)", "port.gateway");
+         what + " is not in " + with_prefix(config), "port.gateway");
 }
 
 bool is_neighbor(const Config& config, Ipv4Address address) {

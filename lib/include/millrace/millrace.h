@@ -10,6 +10,7 @@
 #include "millrace/doctor.h"  // IWYU pragma: export
 #include "millrace/endpoint.h"    // IWYU pragma: export
 #include "millrace/event.h"       // IWYU pragma: export
+#include "millrace/nearest.h"     // IWYU pragma: export
 #include "millrace/packet.h"      // IWYU pragma: export
 #include "millrace/process.h"     // IWYU pragma: export
 #include "millrace/request.h"     // IWYU pragma: export

@@ -21,15 +21,17 @@ inline void prepare_process() {
   if (sigaction(SIGXFSZ, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) std::signal(SIGXFSZ, SIG_IGN);
 }
 
-// What a program exits with that would exit with `code`: 1 instead of 0, with a line on stderr, where something that it
-// has printed is lost.
+// What a program exits with that would exit with `code`: 1 instead of 0, with a line on stderr, told once, where something
+// that it has printed is lost.
 inline int with_output_written(int code, const char* program) {
   bool fails_now = std::fflush(stdout) != 0;
   int error = errno;
   if (!fails_now && std::ferror(stdout) == 0) return code;
-  std::fprintf(stderr, "%s: standard output is lost%s%s\n", program, fails_now ? ": " : "",
-               fails_now ? std::strerror(error) : "");
-  std::clearerr(stdout);  // told once
+  static bool told = false;
+  if (!told)
+    std::fprintf(stderr, "%s: standard output is lost%s%s\n", program, fails_now ? ": " : "",
+                 fails_now ? std::strerror(error) : "");
+  told = true;
   return code == 0 ? 1 : code;
 }
 
