@@ -89,7 +89,9 @@ bool Conductor::each_second(uint64_t now) {
     print_progress(plan_, meter_.second());
   else if (!loads_.empty() && phase_ == Phase::connecting)
     print_connecting(plan_, meter_.ends());
-  next_line_ += cycles(seconds(1));
+  // What was stopped for a while (SIGSTOP) has one line for all of it, and no next one at once.
+  uint64_t second = cycles(seconds(1)), least = now + second / 2;
+  if (next_line_ < least) next_line_ += (least - next_line_ + second - 1) / second * second;
   return !over;
 }
 
@@ -101,14 +103,15 @@ std::string Conductor::what_failed(bool interrupted) const {
   return meter_.requests() == 0 ? "no request was answered" : "";
 }
 
-void Conductor::end(bool interrupted) {
+void Conductor::end(bool interrupted, const std::string& trouble) {
   if (has_ended_) return;
   has_ended_ = true;
   for (Load* load : loads_) load->stop();
   for (Server* server : servers_) server->stop();
   meter_.end();
-  why_ = what_failed(interrupted);
+  why_ = trouble.empty() ? what_failed(interrupted) : trouble;
   print_summary(meter_, why_);
+  if (plan_.quiet && !why_.empty()) std::fprintf(stderr, "millrace-load: %s\n", why_.c_str());
   wrote_ = write_files(meter_, why_);
 }
 

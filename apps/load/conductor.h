@@ -15,8 +15,9 @@ class Conductor {
 
   // Every few turns, on the thread of the first core. False: it is over.
   bool look();
-  // Once, when no core has turns any more: readings, summary, files. `interrupted`: it is over because somebody said so.
-  void end(bool interrupted);
+  // Once, when no core has turns any more: readings, summary, files. `interrupted`: it is over because somebody said so;
+  // `trouble`: because of that.
+  void end(bool interrupted, const std::string& trouble = "");
   bool has_ended() const { return has_ended_; }
   // 0, or 1 if something went wrong.
   int exit_code() const {

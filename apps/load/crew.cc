@@ -2,6 +2,7 @@
 // Threads and their turns. (crew.h)
 #include "crew.h"
 
+#include <chrono>
 #include <cstdio>
 #include <sstream>
 #include <string>
@@ -55,6 +56,11 @@ Crew::Crew(const Plan& plan, std::optional<Endpoint> client, std::optional<Endpo
       conductor_(plan, meter_),
       client_turn_([this](Channel& channel) { (*loads_[channel.core()])(channel); }),
       server_turn_([this](Channel& channel) { (*servers_[channel.core()])(channel); }) {}
+
+// What the device says of the end; empty: nothing.
+std::string Crew::device_trouble() const {
+  return (client_ ? *client_ : *server_).device_is_gone() ? "the device has gone" : "";
+}
 
 bool Crew::stopping() const {
   return (client_ ? *client_ : *server_).stopping();
@@ -120,8 +126,21 @@ int Crew::run() {
   for (uint32_t i = 1; i < plan_.threads(); ++i) others.emplace_back([this, i] { loop(i); });
   loop(0);
   for (std::thread& other : others) other.join();
-  conductor_.end(stopping());  // what is underway is given up now, and that is no error
+  conductor_.end(stopping(), device_trouble());  // what is underway is given up now, and that is no error
+  part();
   return finish();
+}
+
+// The loads' connections end in order while there is time for it: a reset would be an error to the peer.
+void Crew::part() {
+  auto is_parting = [this] {
+    for (const auto& load : loads_)
+      if (load->is_parting()) return true;
+    return false;
+  };
+  auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1000);
+  while (device_trouble().empty() && is_parting() && std::chrono::steady_clock::now() < until)
+    for (uint32_t thread = 0; thread < plan_.threads(); ++thread) turn(thread);
 }
 
 int Crew::finish() {

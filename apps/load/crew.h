@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "conductor.h"
@@ -28,11 +29,13 @@ class Crew {
 
  private:
   bool stopping() const;
+  std::string device_trouble() const;
   bool turn(uint32_t thread);
   void idle(uint32_t thread);
   void loop(uint32_t thread);
   void print_banner() const;
   void begin_server();
+  void part();
   int finish();
   bool runs_client(uint32_t thread) const { return client_.has_value() && thread < plan_.cores(); }
   // The core of the server that a thread runs.

@@ -8,6 +8,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "output.h"
 
 namespace millrace::load {
 
@@ -125,11 +128,6 @@ static void try_targets(const Plan& plan, Endpoint& endpoint, Findings& out) {
   endpoint.finish(turn);
 }
 
-static bool has(const Findings& findings, const char* subject, Finding::Verdict verdict) {
-  return std::any_of(findings.begin(), findings.end(),
-                     [&](const Finding& f) { return f.verdict == verdict && f.subject == subject; });
-}
-
 static void try_it(const Plan& plan, Findings& out) try {
   if (plan.program == Program::pair) {
     auto ends = Endpoint::pair(client_config(plan), server_config(plan));
@@ -148,11 +146,6 @@ static void try_it(const Plan& plan, Findings& out) try {
     at += std::strlen(queues);
     out.push_back({Finding::good, "RSS", banner.substr(at, banner.find('\n', at) - at), ""});
   }
-  if (has(out, "addresses", Finding::poor) && !down) {
-    out.push_back({Finding::unseen, "target", "not tried: nobody is at the other end", ""});
-    endpoint.finish();
-    return;
-  }
   try_targets(plan, endpoint, out);
 } catch (const ConfigError& error) {
   out.push_back({Finding::bad, "start", error.what(), ""});
@@ -161,6 +154,14 @@ static void try_it(const Plan& plan, Findings& out) try {
 static void print(const Finding& f) {
   std::printf("%-7s %-23s %s\n", name(f.verdict), f.subject.c_str(), f.what.c_str());
   if (!f.mend.empty()) std::printf("%-7s %-23s -> %s\n", "", "", f.mend.c_str());
+}
+
+static std::string as_json(const Plan& plan, const Findings& findings, long bad, long poor) {
+  nlohmann::ordered_json out = {{"run", name(plan.program)}, {"bad", bad}, {"poor", poor}};
+  out["findings"] = nlohmann::ordered_json::array();
+  for (const Finding& f : findings)
+    out["findings"].push_back({{"verdict", name(f.verdict)}, {"subject", f.subject}, {"what", f.what}, {"mend", f.mend}});
+  return out.dump(2) + "\n";
 }
 
 int run_doctor(const Plan& plan) {
@@ -195,7 +196,8 @@ int run_doctor(const Plan& plan) {
   else
     std::printf("nothing is in the way of this run%s\n",
                 poor != 0 ? (": " + std::to_string(poor) + " could be better").c_str() : "");
-  return bad != 0 ? 1 : 0;
+  bool wrote = write_output(plan.json, plan.json.empty() ? "" : as_json(plan, findings, bad, poor));
+  return bad != 0 || !wrote ? 1 : 0;
 }
 
 }  // namespace millrace::load

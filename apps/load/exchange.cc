@@ -37,7 +37,7 @@ void Exchange::operator()(Channel& channel) {
     else
       other(channel, event);
   }
-  if (stopped_) return;
+  if (stopped_) return part(channel);
   if (has_idle_lanes() && (!closes_each_ || started_)) open_some(channel);
   if (closes_each_ || !started_) return;
   if (is_open_)

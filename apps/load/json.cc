@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "output.h"
 #include "report.h"
 
 namespace millrace::load {
@@ -198,22 +199,13 @@ std::string make_hgrm(const Histogram& latencies) {
   return out + line;
 }
 
-static bool write_file(const std::string& file, const std::string& text) {
-  if (file.empty()) return true;
-  std::ofstream out(file, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) std::fprintf(stderr, "millrace-load: %s could not be written\n", file.c_str());
-  return static_cast<bool>(out);
-}
-
 bool write_files(const Meter& meter, const std::string& why) {
   const Plan& plan = meter.plan();
-  bool good = plan.hgrm.empty() || write_file(plan.hgrm, make_hgrm(meter.latency()));
+  bool good = plan.hgrm.empty() || write_output(plan.hgrm, make_hgrm(meter.latency()));
   if (plan.json.empty() && plan.html.empty()) return good;
   Json data = make_json(meter, why);
-  good &= write_file(plan.json, data.dump(2) + "\n");
-  return (plan.html.empty() || write_file(plan.html, make_page(data))) && good;
+  good &= write_output(plan.json, data.dump(2) + "\n");
+  return (plan.html.empty() || write_output(plan.html, make_page(data))) && good;
 }
 
 }  // namespace millrace::load

@@ -89,7 +89,11 @@ void Load::connect_failed(Channel& channel, const Event& event) {
 }
 
 void Load::closed(Channel& channel, const Event& event) {
-  if (stopped_) return;
+  if (stopped_) {
+    if (lanes_[event.token].phase != Phase::connecting) --ready_;
+    lanes_[event.token].phase = Phase::idle;
+    return;
+  }
   Lane& lane = lanes_[event.token];
   bool in_order = event.reason == Event::finished && lane.phase == Phase::closing;
   if (in_order)
@@ -106,6 +110,16 @@ void Load::closed(Channel& channel, const Event& event) {
   gone(lane, in_order);
   if (closes_each_) ended();
   free_lane(static_cast<uint32_t>(event.token));
+}
+
+// Half of a close: the other half would answer a response that is on its way with a reset.
+void Load::part(Channel& channel) {
+  for (uint32_t i = 0; i < begin_per_turn && part_next_ < lanes_.size(); ++part_next_) {
+    const Lane& lane = lanes_[part_next_];
+    if (lane.phase != Phase::ready && lane.phase != Phase::waiting) continue;
+    channel.shutdown(lane.connection);
+    ++i;
+  }
 }
 
 void Load::leave_ready(Lane& lane, Phase phase) {

@@ -37,6 +37,9 @@ class Load {
   // The end, when its core has no more turns or on its thread. Nothing new; what comes from now on is of the end and no
   // error. Connects that have waited for an answer for longer than a first SYN's repetition have timed out.
   void stop();
+  // After that, with turns: each connection ends as its peer will have it, with what is underway still coming. False: none is
+  // left.
+  bool is_parting() const { return ready_ != 0; }
 
   const TallyOf<Shown>& tally() const { return tally_; }
   const Histogram& latency() const { return latency_; }
@@ -87,6 +90,8 @@ class Load {
     }
   }
 
+  // A turn after stop(): FIN to the next connections; what they receive is passed over.
+  void part(Channel& channel);
   bool has_idle_lanes() const { return !idle_.empty(); }
   void open_some(Channel& channel);
   void connected(Channel& channel, const Event& event);
@@ -125,6 +130,7 @@ class Load {
 
   Rotation rotation_;
   std::vector<uint32_t> idle_;  // lanes without a connection
+  uint32_t part_next_ = 0;      // lanes before it have had their FIN
   Instant connect_after_;       // after a connect that could not be
   Shown connecting_;
   Shown start_at_;

@@ -7,6 +7,7 @@
 
 #include "crew.h"
 #include "doctor.h"
+#include "output.h"
 #include "plan.h"
 
 using namespace millrace;
@@ -46,7 +47,30 @@ constexpr const char* usage =
     "  client   loads a server over a device: millrace-load client --help\n"
     "  server   a server to be loaded:        millrace-load server --help\n"
     "  pair     both ends in one process:     millrace-load pair --help\n"
-    "  doctor   what is in the way of that:   millrace-load doctor client|server|pair [flags]\n";
+    "  doctor   what is in the way of that:   millrace-load doctor --help\n\n"
+    "millrace-load --version shows the version, and DPDK's.\n";
+
+constexpr const char* usage_of_doctor =
+    "Says what is in the way of a run, and which command mends it: the driver, IOMMU, permissions, link, addresses, huge\n"
+    "pages, CPUs and quotas, as far as the device needs them, and the pools against the load; then it tries the target.\n"
+    "Usage: millrace-load [EAL options --] doctor client|server|pair [flags of that run]\n\n"
+    "  --json FILE   the findings as JSON; -: to standard output\n\n"
+    "The flags of each: millrace-load doctor client --help. The exit code is 0, or 1 if something is in the way.\n";
+
+bool is_help(const char* word) {
+  return std::strcmp(word, "--help") == 0 || std::strcmp(word, "-h") == 0;
+}
+
+// Without a mode: help, the version, or what is wrong.
+int without_mode(const std::vector<char*>& words, bool doctor) {
+  const char* word = words.size() > 1 ? words.back() : "";
+  if (is_help(word)) return std::fputs(doctor ? usage_of_doctor : usage, stdout), 0;
+  if (std::strcmp(word, "--version") == 0) return std::puts(version().c_str()), 0;
+  std::string meant = word[0] == '-' ? "" : nearest(word, {"client", "server", "pair", "doctor"});
+  std::fprintf(stderr, "millrace-load: say what to be: client, server, pair or doctor%s (millrace-load --help)\n",
+               meant.empty() ? "" : ("; " + std::string(word) + " is perhaps " + meant).c_str());
+  return 2;
+}
 
 // Takes a word out of the others: the first, or the first after EAL's options.
 bool take(std::vector<char*>& words, const char* word) {
@@ -73,21 +97,17 @@ bool take_program(std::vector<char*>& words, Program& program) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  prepare_process();
   std::vector<char*> words(argv, argv + argc);
   Program program = Program::client;
   bool doctor = take(words, "doctor");
-  if (!take_program(words, program) && !doctor) {
-    bool wants_help = argc > 1 && (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0);
-    if (wants_help)
-      std::fputs(usage, stdout);
-    else
-      std::fputs("millrace-load: say what to be: client, server, pair or doctor (millrace-load --help)\n",
-                 stderr);
-    return wants_help ? 0 : 2;
-  }
+  bool has_mode = take_program(words, program);
+  bool asks = words.size() == 2 && (is_help(words[1]) || std::strcmp(words[1], "--version") == 0);
+  if (!has_mode && (!doctor || asks)) return with_output_written(without_mode(words, doctor), "millrace-load");
   words.push_back(nullptr);
   Plan plan = make_plan(program, static_cast<int>(words.size()) - 1, words.data(), doctor);
-  if (doctor) return run_doctor(plan);
+  direct_output(plan);
+  if (doctor) return with_output_written(run_doctor(plan), "millrace-load");
   switch (program) {
     case Program::client: return run_client(plan);
     case Program::server: return run_server(plan);

@@ -76,7 +76,8 @@ struct Plan {
   uint32_t server_ports = 4;
   uint32_t server_lcore = 0;  // then its first
   // output
-  std::string json, hgrm, html;
+  std::string json, hgrm, html;  // "-": standard output
+  bool quiet = false;            // no lines for people
 
   Config config;                   // the endpoint, or what both of a pair share
   std::string settings;            // all of this as a file, for the report

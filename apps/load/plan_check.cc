@@ -126,6 +126,12 @@ static void complete_client(Plan& plan, const Settings& settings) {
   demand(plan.connections >= plan.cores(), "fewer connections than cores: some would have nothing to do",
          "load.connections");
   demand(plan.requests == 0 || plan.requests >= plan.cores(), "fewer requests than cores", "load.requests");
+  // The doctor tells it among what else he finds.
+  bool has_room = !settings.is_set("pools.connections") || plan.config.max_connections >= plan.share(plan.connections);
+  demand(plan.doctor || has_room,
+         std::to_string(plan.config.max_connections) + " places (--max-connections) for " +
+             std::to_string(plan.share(plan.connections)) + " connections of a core: more of them, or none given",
+         "pools.connections");
   // Kept connections are there at one time, each with a port of its own.
   demand(plan.closes_each() || plan.connections <= plan.local_ports() || plan.targets.empty(),
          std::to_string(plan.local_ports()) + " local ports are all: more addresses, or more targets",
@@ -164,7 +170,7 @@ static void complete_server(Plan& plan) {
 
 // Found out now, not after an hour of load. What is there already stays as it is until then.
 static void demand_writable(const std::string& file, const char* key) {
-  if (file.empty()) return;
+  if (file.empty() || file == "-") return;
   bool was_there = std::filesystem::exists(file);
   bool ok = static_cast<bool>(std::ofstream(file, std::ios::app));
   demand(ok, "cannot write " + file + ": " + std::strerror(errno), key);
@@ -185,6 +191,8 @@ void complete(Plan& plan, const Settings& settings) {
   demand_writable(plan.json, "load.json");
   demand_writable(plan.hgrm, "load.hgrm");
   demand_writable(plan.html, "load.html");
+  demand((plan.json == "-") + (plan.hgrm == "-") + (plan.html == "-") <= 1, "standard output can have one report", "load.json");
+  refuse_unused(plan, settings);
 }
 
 }  // namespace millrace::load

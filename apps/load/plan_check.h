@@ -6,7 +6,8 @@
 
 namespace millrace::load {
 
-// Throws ConfigError, naming the key to blame.
+// Both throw ConfigError, naming the key to blame.
 void complete(Plan& plan, const Settings& settings);
+void refuse_unused(const Plan& plan, const Settings& settings);
 
 }  // namespace millrace::load

@@ -46,10 +46,10 @@ static void add_work(Settings& s, Plan& p) {
          "A.B.C.D:PORT or A.B.C.D:FIRST-LAST");
   s.number("connections", flag(of_load, "--connections"), p.connections, 1, 4'000'000,
            "kept connections, or connections at a time");
-  s.number("size", flag(of_all, "--size"), p.size, 1, 1 << 20, "bytes of a request, and of a response");
-  s.number("request_size", flag(of_all, "--request-size"), p.request_size, 0, 1 << 20,
+  s.bytes("size", flag(of_all, "--size"), p.size, 1, 1 << 20, "bytes of a request, and of a response");
+  s.bytes("request_size", flag(of_all, "--request-size"), p.request_size, 0, 1 << 20,
            "bytes of a request; 0: size");
-  s.number("response_size", flag(of_all, "--response-size"), p.response_size, 0, 1 << 30,
+  s.bytes("response_size", flag(of_all, "--response-size"), p.response_size, 0, 1 << 30,
            "bytes of a response (http: of its body, checked if given); 0: size");
   s.number("pipeline", flag(of_load, "--pipeline"), p.pipeline, 1, 1024,
            "requests that a connection has underway at a time");
@@ -67,7 +67,7 @@ static void add_http(Settings& s, Plan& p) {
   auto flag = [&](unsigned programs, const char* text) { return flag_of(p, programs, text); };
   s.text("url", flag(of_load, "--url"), p.http.url, "http: the path, or http://A.B.C.D:PORT/PATH", "a URL");
   s.text("method", flag(of_load, "--method"), p.http.method, "http: GET, POST, PUT ...", "a method");
-  s.number("body_size", flag(of_load, "--body-size"), p.http.body_size, 0, 1 << 20,
+  s.bytes("body_size", flag(of_load, "--body-size"), p.http.body_size, 0, 1 << 20,
            "http: bytes of a request's body");
   s.boolean("close", flag(of_load, "--close"), p.http.close, "http: a connection for each request");
   s.list("headers", flag(of_load, "--header"), p.http.headers, "http: header lines beside Host",
@@ -105,11 +105,13 @@ static void add_time(Settings& s, Plan& p) {
 
 static void add_output(Settings& s, Plan& p) {
   auto flag = [&](unsigned programs, const char* text) { return flag_of(p, programs, text); };
-  s.text("json", flag(of_all, "--json"), p.json, "write the summary to a file", "a file's name");
+  s.text("json", flag(of_all, "--json"), p.json, "write the summary to a file; -: to standard output, and lines for people to stderr",
+         "a file's name");
   s.text("hgrm", flag(of_load, "--hgrm"), p.hgrm, "write the latencies as HdrHistogram's percentile text",
          "a file's name");
   s.text("html", flag(of_all, "--html"), p.html, "write a page with plots, readable without a network",
          "a file's name");
+  s.boolean("quiet", flag(of_all, "--quiet"), p.quiet, "no lines for people: no progress, no summary");
   s.boolean("apart", flag(of_pair, "--apart"), p.apart,
             "pair: the server on lcores of its own; else each lcore runs a core of both ends in turn");
   s.number("client_addresses", flag(of_pair, "--client-addresses"), p.client_addresses, 1, 1024,
@@ -157,6 +159,10 @@ static constexpr const char* about_latency =
     "loop "
     "(--rate):\nrequests leave at their times, and latency runs from the time that was meant.\n";
 
+static constexpr const char* about_doctor =
+    "Says what is in the way of such a run, and which command mends it; then starts it, and tries each target. The flags are "
+    "those\nof the run. The exit code is 0, or 1 if something is in the way. --json FILE: the findings, as JSON.\n";
+
 // What the tables of a file say: the endpoint is the Config's; of a pair, both ends'.
 static void add_keys(Settings& s, Plan& p) {
   s.add(p.config);
@@ -172,7 +178,9 @@ Plan make_plan(Program program, int argc, char** argv, bool doctor) {
   Plan plan;
   plan.program = program;
   plan.doctor = doctor;
-  Settings settings("millrace-load", about(program) + (program == Program::server ? "\n" : about_latency));
+  std::string words = std::string(doctor ? "doctor " : "") + name(program);
+  std::string what = doctor ? about_doctor : about(program) + (program == Program::server ? "\n" : about_latency);
+  Settings settings("millrace-load", what, "millrace-load " + words);
   add_keys(settings, plan);
   settings.check([&] { complete(plan, settings); });
   settings.parse(argc, argv);

@@ -33,7 +33,7 @@ void Stream::operator()(Channel& channel) {
     at += event.length;
     tally_.bytes_received += event.length;
   }
-  if (stopped_) return;
+  if (stopped_) return part(channel);
   if (has_idle_lanes()) open_some(channel);
   if (!started_ || !sends_) return;
   for (uint32_t i = 0; i < begin_per_turn && begin_next_ < lanes_.size(); ++i) pump(channel, begin_next_++);

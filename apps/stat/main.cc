@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // millrace-stat: what `ss`, `netstat -s`, `ip` and `top` show, of a running Millrace program.
 #include <millrace/address.h>
+#include <millrace/nearest.h>
+#include <millrace/process.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -17,6 +19,23 @@ CLI::Validator is_address() {
             return good ? std::string() : text + " is no IPv4 address";
           },
           "A.B.C.D"};
+}
+
+// "10k", as all programs take numbers: of millrace/settings.h this one knows nothing.
+CLI::Validator with_suffix() {
+  return {[](std::string& text) {
+            constexpr std::pair<const char*, unsigned long> units[] = {
+                {"k", 1'000}, {"M", 1'000'000}, {"G", 1'000'000'000}, {"Ki", 1 << 10}, {"Mi", 1 << 20}, {"Gi", 1 << 30}};
+            size_t digits = text.find_first_not_of("0123456789");
+            if (digits == 0 || digits == std::string::npos || digits > 10) return std::string();
+            for (auto [name, unit] : units)
+              if (text.substr(digits) == name) {
+                text = std::to_string(std::stoul(text) * unit);
+                break;
+              }
+            return std::string();
+          },
+          ""};
 }
 
 CLI::App* add(CLI::App& app, Wishes& wishes, const char* name, const char* about) {
@@ -59,31 +78,54 @@ int run(const CLI::App& app, const Wishes& wishes) {
   return 0;
 }
 
+// What was not expected; empty: that is not what is wrong.
+std::string what_is_unknown(const CLI::App& app) {
+  std::vector<std::string> left = app.remaining(true), flags, commands;
+  auto add_flags = [&](const CLI::App& of) {
+    for (const CLI::Option* option : of.get_options())
+      for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  };
+  add_flags(app);
+  for (const CLI::App* command : app.get_subcommands()) add_flags(*command);
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    commands.push_back(command->get_name());
+  for (const std::string& word : left)
+    if (word.starts_with("-")) return millrace::unknown_word("flag", word.substr(0, word.find('=')), flags);
+  if (left.empty()) return "";
+  return app.get_subcommands().empty() ? millrace::unknown_word("command", left[0], commands) : "a word too many: " + left[0];
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  millrace::prepare_process();
   Wishes wishes;
   CLI::App app{"Shows what a running Millrace program does, over its telemetry socket. Reading stops no core.", "millrace-stat"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "millrace-stat " MILLRACE_VERSION);
   add_conns(app, wishes);
   add(app, wishes, "stats", "counters, as nstat shows them, drops with their reasons")
       ->add_flag("-z,--zeros", wishes.zeros, "also those that are 0");
   add(app, wishes, "ports", "devices, addresses, frames, buffers");
   add(app, wishes, "neigh", "neighbours, as ip neighbour shows them");
   CLI::App* top = add(app, wishes, "top", "rates of each core: a screen that redraws, or lines when piped");
-  top->add_option("-n,--count", wishes.count, "so many times; otherwise without end")->type_name("N")->check(CLI::Range(1u, 1u << 30));
+  top->add_option("-n,--count", wishes.count, "so many times; otherwise without end")
+      ->type_name("N")
+      ->transform(with_suffix())
+      ->check(CLI::Range(1u, 1u << 30));
   top->add_option("-d,--interval", wishes.interval, "seconds between them")->type_name("S")->capture_default_str()->check(CLI::Range(0.05, 3600.0));
   add(app, wishes, "list", "the programs that can be asked");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    return millrace::with_output_written(app.exit(help), "millrace-stat");
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "millrace-stat: %s (millrace-stat --help)\n", error.what());
+    std::string unknown = what_is_unknown(app);
+    std::fprintf(stderr, "millrace-stat: %s (millrace-stat --help)\n", unknown.empty() ? error.what() : unknown.c_str());
     return 2;
   }
   try {
-    return run(app, wishes);
+    return millrace::with_output_written(run(app, wishes), "millrace-stat");
   } catch (const Failure& failure) {
     std::fflush(stdout);
     std::fprintf(stderr, "millrace-stat: %s\n", failure.what());

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <map>
+#include <string_view>
 
 #include "commands.h"
+#include "keys.h"
 #include "text.h"
 
 namespace millrace::stat {
@@ -44,22 +46,76 @@ static Json rates(const EndpointName& endpoint, const Json& before, const Json& 
   return out;
 }
 
-static std::string head() {
-  return format("%4s %-18s %-18s %7s %7s %8s %8s %8s %8s %8s %8s %8s %7s %7s %8s %8s", "CORE", "PORT", "ADDRESS", "USEFUL%",
-                "ASLEEP%", "TURN us", "RX seg", "TX seg", "RX bit", "TX bit", "OPEN", "CLOSED", "RETR", "DROP", "CONNS", "T-WAIT");
+// --- columns ---
+
+namespace {
+struct Column {
+  const char* head;
+  const char* name;
+  size_t width, least;  // where there is room, and where there is not
+  unsigned rank;        // those of the highest go first when a line is too long; 0: none of these
+  double factor = 1;
+};
+}  // namespace
+
+// "net_ring_mr8845_0a": what tells ports apart stands at the end, so that is kept.
+static constexpr Column columns[] = {
+    {"CORE", "core", 4, 4, 0},
+    {"PORT", "port", 18, 18, 0},
+    {"ADDRESS", "address", 18, 18, 7},
+    {"USEFUL%", "useful_percent", 7, 7, 0},
+    {"ASLEEP%", "asleep_percent", 7, 7, 3},
+    {"TURN us", "turn_us", 8, 7, 6},
+    {"RX seg", "segments_received_per_second", 8, 6, 0},
+    {"TX seg", "segments_sent_per_second", 8, 6, 0},
+    {"RX bit", "bytes_received_per_second", 8, 6, 0, 8},
+    {"TX bit", "bytes_sent_per_second", 8, 6, 0, 8},
+    {"OPEN", "opens_per_second", 8, 6, 2},
+    {"CLOSED", "closed_per_second", 8, 6, 4},
+    {"RETR", "retransmitted_per_second", 7, 5, 0},
+    {"DROP", "drops_per_second", 7, 5, 0},
+    {"CONNS", "connections_now", 8, 6, 0},
+    {"T-WAIT", "time_wait_now", 8, 6, 5},
+};
+
+// Which of them fit into so many characters, and how wide they are.
+static std::vector<std::pair<const Column*, size_t>> fitting(size_t most) {
+  for (unsigned worst = 8; worst > 0; --worst)
+    for (bool narrow : {false, true}) {
+      std::vector<std::pair<const Column*, size_t>> out;
+      size_t length = 0;
+      for (const Column& c : columns) {
+        if (c.rank >= worst) continue;
+        out.emplace_back(&c, narrow ? c.least : c.width);
+        length += out.back().second + 1;
+      }
+      if (length <= most + 1 || (worst == 1 && narrow)) return out;
+    }
+  return {};
 }
 
-static std::string line(const Json& row) {
-  auto n = [&](const char* name) { return row.value(name, 0.0); };
-  auto brief = [&](const char* name, double factor = 1) { return short_number(factor * n(name)); };
-  std::string port = row.value("port", ""), address = row.value("address", "");
-  return format("%4lu %-18.18s %-18s %7.1f %7.1f %8s %8s %8s %8s %8s %8s %8s %7s %7s %8s %8s", row.value("core", 0ul),
-                port.c_str(), address.c_str(), n("useful_percent"), n("asleep_percent"), short_number(n("turn_us")).c_str(),
-                brief("segments_received_per_second").c_str(), brief("segments_sent_per_second").c_str(),
-                brief("bytes_received_per_second", 8).c_str(), brief("bytes_sent_per_second", 8).c_str(),
-                brief("opens_per_second").c_str(), brief("closed_per_second").c_str(),
-                brief("retransmitted_per_second").c_str(), brief("drops_per_second").c_str(),
-                brief("connections_now").c_str(), brief("time_wait_now").c_str());
+static bool is_text(const Column& c) {
+  return std::string_view(c.name) == "port" || std::string_view(c.name) == "address";
+}
+
+static std::string cell(const Column& c, size_t width, const Json* row) {
+  std::string text = c.head;
+  if (row != nullptr && is_text(c)) text = row->value(c.name, "");
+  if (row != nullptr && !is_text(c)) {
+    double number = c.factor * row->value(c.name, 0.0);
+    bool is_percent = std::string_view(c.head).ends_with('%');
+    text = is_percent ? format("%.1f", number) : short_number(number);
+  }
+  if (text.size() > width) text.erase(0, text.size() - width);
+  std::string blanks(width - text.size(), ' ');
+  return is_text(c) ? text + blanks : blanks + text;
+}
+
+// Of a row, or the heads.
+static std::string line(size_t most, const Json* row) {
+  std::string out;
+  for (auto [column, width] : fitting(most)) out += (out.empty() ? "" : " ") + cell(*column, width, row);
+  return out;
 }
 
 static std::map<uint32_t, Json> read(Program& program, const std::vector<EndpointName>& endpoints) {
@@ -83,10 +139,10 @@ static void draw(const Program& program, double interval, const std::vector<Json
   size_t width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 200;
   std::string out = "\033[H";
   auto put = [&](const std::string& text) { out += text.substr(0, width) + "\033[K\n"; };
-  put("millrace-stat top - " + clock_time() + ", each second over " + format("%g", interval) + " s  " + program.title());
+  put("millrace-stat top - " + clock_time() + ", each second over " + format("%g", interval) + " s, q ends  " + program.title());
   put("");
-  put("\033[7m" + head() + "\033[0m");
-  for (const Json& row : rows) put(line(row));
+  out += "\033[7m" + line(width, nullptr) + "\033[0m\033[K\n";
+  for (const Json& row : rows) put(line(width, &row));
   for (const Json& row : rows)
     if (row.contains("error")) put("endpoint " + row["endpoint"].dump() + ": " + row["error"].get<std::string>());
   out += "\033[J";
@@ -97,21 +153,17 @@ void show_top(const Wishes& wishes) {
   Program program = choose(wishes.prefix);
   std::vector<EndpointName> endpoints = chosen(program, wishes);
   bool is_screen = isatty(STDOUT_FILENO) != 0 && !wishes.json;
+  Keys keys(is_screen);
   if (is_screen) std::fputs("\033[2J", stdout);
-  if (!is_screen && !wishes.json) std::printf("%-8s %s\n", "TIME", head().c_str());
+  if (!is_screen && !wishes.json) std::printf("%-8s %s\n", "TIME", line(SIZE_MAX - 1, nullptr).c_str());
   using Clock = std::chrono::steady_clock;
   auto step = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(wishes.interval));
   auto next = Clock::now();
   std::map<uint32_t, Json> before = read(program, endpoints);
   for (unsigned shown = 0; wishes.count == 0 || shown < wishes.count; ++shown) {
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) return;  // nobody reads it any more
     next = std::max(next + step, Clock::now());
-    timespec rest{};
-    auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(next - Clock::now()).count();
-    rest.tv_sec = std::max<time_t>(left / 1'000'000'000, 0);
-    rest.tv_nsec = std::max<long>(left % 1'000'000'000, 0);
-    while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {
-    }
+    if (keys.wait(next - Clock::now())) return;
     std::map<uint32_t, Json> now = read(program, endpoints);
     std::vector<Json> rows;
     for (const EndpointName& e : endpoints) rows.push_back(rates(e, before[e.number], now[e.number]));
@@ -119,7 +171,7 @@ void show_top(const Wishes& wishes) {
     if (is_screen) draw(program, wishes.interval, rows);
     for (const Json& row : rows) {
       if (wishes.json) std::printf("%s\n", row.dump().c_str());
-      if (!wishes.json && !is_screen) std::printf("%s %s\n", clock_time().c_str(), line(row).c_str());
+      if (!wishes.json && !is_screen) std::printf("%s %s\n", clock_time().c_str(), line(SIZE_MAX - 1, &row).c_str());
     }
   }
 }

@@ -24,6 +24,7 @@
 #include "millrace/config.h"
 #include "nic/device.h"
 #include "nic/machine.h"
+#include "nic/tap.h"
 
 namespace millrace::nic {
 
@@ -140,10 +141,12 @@ static void check_permissions(const std::string& driver) {
     throw ConfigError(driver + " needs root or CAP_NET_RAW: run with sudo");
 }
 
-// What there is must be a tap, free, and of several queues, which is how the driver opens each. Being attached for a moment
-// changes nothing of it.
+// What there is must be a tap, free, and of several queues, which is how the driver opens each. First it is asked who is
+// attached, for to be attached even for a moment raises the carrier, and takes frames from another program's tap.
 static void check_existing_tap(const std::string& driver, const std::string& name) {
   if (if_nametoindex(name.c_str()) == 0) return;
+  // The driver would join it as one more queue and take half of its frames.
+  if (tap_is_in_use(name)) throw ConfigError(name + " is in use by another program: give another name, iface=...");
   int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
   if (tun < 0) return;
   ifreq request{};
@@ -155,9 +158,7 @@ static void check_existing_tap(const std::string& driver, const std::string& nam
   if (error == EINVAL)
     throw ConfigError(name + " is there, and is no " + mode + " with several queues: another name, iface=...; or make it " +
                       "anew: sudo ip tuntap add dev " + name + " mode " + mode + " multi_queue");
-  // The driver would join it as one more queue and take half of its frames.
-  if (error == EBUSY || interface_flags(name) & IFF_RUNNING)
-    throw ConfigError(name + " is in use by another program: give another name, iface=...");
+  if (error == EBUSY) throw ConfigError(name + " is in use by another program: give another name, iface=...");
 }
 
 static void check_tap(const Config& config, const std::string& driver) {

@@ -10,13 +10,16 @@
 #include <rte_log.h>
 #include <rte_pdump.h>
 #include <rte_version.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
 #include "millrace/config.h"
+#include "nic/device.h"
 #include "nic/machine.h"
 #include "nic/overheard.h"
 #include "nic/topology.h"
@@ -53,6 +56,8 @@ static void choose_memory(const EalNeeds& needs, bool is_pci, std::vector<std::s
   if (is_pci) need = eal_base_bytes + 2 * needs.packet_bytes;  // one in each page at most (nic/mempool)
   // Never together with --in-memory: DPDK 22.11 does not start then.
   options.insert(options.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(need >> 20)});
+  // What this CPU alone touches is as fast in any page.
+  if (needs.device.empty() || copies_by_cpu(needs.device)) return;
   std::fprintf(
       stderr,
       "millrace: %zu MB of huge pages are not free: going on with ordinary memory, which costs up to a "
@@ -78,6 +83,28 @@ static std::vector<std::string> choose(const EalNeeds& needs) {
                    {"-a", pci + needs.device.substr(std::min(needs.device.find(','), needs.device.size()))});
   choose_memory(needs, !pci.empty(), options);
   return options;
+}
+
+static rlim_t open_descriptors() {
+  std::error_code ignored;
+  rlim_t count = 0;
+  for (std::filesystem::directory_iterator i("/proc/self/fd", ignored), end; !ignored && i != end; i.increment(ignored)) ++count;
+  return count;
+}
+
+// The limit is raised as far as this process may. Libraries below do not all say that they got no descriptor: some end the
+// program.
+static void demand_descriptors(uint32_t cores) {
+  constexpr rlim_t of_process = 40, of_core = 8;  // files, sockets and queues, and some that come and go
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t needed = open_descriptors() + of_process + of_core * cores;
+  if (limit.rlim_cur >= needed) return;
+  limit.rlim_cur = std::min(limit.rlim_max, needed);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max >= needed) return;
+  throw ConfigError("only " + std::to_string(limit.rlim_max) + " files may be open at a time, and " + std::to_string(needed) +
+                    " are needed: ulimit -n " + std::to_string(needed));
 }
 
 // EAL prints its whole usage to stdout when an option is wrong; the sentence that follows is enough.
@@ -116,6 +143,7 @@ void start_eal(const EalNeeds& needs) {
   if (!cpu_exists(needs.lcore))
     throw ConfigError("no CPU " + std::to_string(needs.lcore) + " here: give --lcore 0 to " +
                       std::to_string(cpu_count() - 1));
+  demand_descriptors(needs.cores);
   std::vector<std::string> options = needs.options.empty() ? choose(needs) : needs.options;
 
   // EAL keeps the pointers, so the strings live as long as the process.

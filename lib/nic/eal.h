@@ -16,6 +16,7 @@ struct EalNeeds {
   size_t packet_bytes = 0;           // of all packet pools, as far as known
   std::vector<std::string> options{};  // the user's own; empty: chosen
   std::string share{};                 // the file prefix under which secondary processes attach; empty: none can
+  uint32_t cores = 1;                  // of all endpoints
 };
 
 // EAL's own tables, the heads of pools and the drivers' rings, beside packet_bytes.

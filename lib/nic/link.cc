@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Opening one port, or two that rings join, and closing them when the last has left. (nic/port.h)
+#include <net/if.h>
 #include <rte_ethdev.h>
 #include <rte_ring.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "nic/port_setup.h"
 #include "nic/rss.h"
 #include "nic/sleeper.h"
+#include "nic/tap.h"
 #include "nic/topology.h"
 
 namespace millrace::nic {
@@ -29,7 +31,8 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   std::string driver = driver_prefix(config.device);
   check_device(config);
   uint32_t extra = extra_buffers(config.cores);
-  start_eal({config.device, cpus_for(config)[0], packet_bytes(config, extra), config.eal, config.share});
+  start_eal({config.device, cpus_for(config)[0], packet_bytes(config, extra), config.eal, config.share,
+             config.cores});
   register_thread();
   Port& port = link->ports_[0];
   std::string pci = pci_address(config.device);
@@ -45,7 +48,10 @@ std::shared_ptr<Link> Link::open(const Config& config) {
   port.id = create_device(config.device);
   if (is_on_interface(driver)) port.interface = interface_of(config.device);
   port.down_for_good = driver == "net_virtio_user" && device_argument(config.device, "server").value_or("0") == "0";
+  port.keeps_frames = !port.is_virtual || driver == "net_memif" || driver == "net_virtio_user";
+  port.interface_index = if_nametoindex(port.interface.c_str());
   start_port(port, config, port.kernel_behind);
+  if (port.kernel_behind) port.tap_descriptor = attached_descriptor(interface_of(config.device));
   port.watch = std::make_unique<LinkWatch>(port);
   link->present_ = 1;
   return link;
@@ -68,7 +74,7 @@ std::shared_ptr<Link> Link::open_pair(const Config& left, const Config& right) {
   auto link = std::make_shared<Link>();
   uint32_t extra = left.cores + right.cores == 2 ? 0 : extra_buffers(std::max(left.cores, right.cores));
   start_eal({"", cpus_for(left)[0], packet_bytes(left, extra) + packet_bytes(right, extra), left.eal,
-             left.share});
+             left.share, left.cores + right.cores});
   register_thread();
   static std::atomic<unsigned> number{0};
   std::string name = "mr" + std::to_string(getpid()) + "_" + std::to_string(number++);

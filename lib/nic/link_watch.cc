@@ -6,10 +6,12 @@
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "nic/machine.h"
 #include "nic/port.h"
+#include "nic/tap.h"
 
 namespace millrace::nic {
 
@@ -21,7 +23,13 @@ bool link_is_up(const Port& port) {
   return rte_eth_link_get_nowait(port.id, &link) < 0 || link.link_status == RTE_ETH_LINK_UP;
 }
 
-LinkWatch::LinkWatch(const Port& port) : port_(port), up_(port.link_up) {
+bool interface_is_gone(const Port& port) {
+  if (port.tap_descriptor >= 0) return tap_is_deleted(port.tap_descriptor);
+  char name[IF_NAMESIZE];
+  return port.interface_index != 0 && if_indextoname(port.interface_index, name) == nullptr && errno == ENXIO;
+}
+
+LinkWatch::LinkWatch(Port& port) : port_(port), up_(port.link_up) {
   rte_eal_alarm_set(period_us, look, this);
 }
 
@@ -29,8 +37,17 @@ LinkWatch::~LinkWatch() {
   rte_eal_alarm_cancel(look, this);
 }
 
+// Then nobody looks any more. A core that sleeps wakes, and sees it.
+void LinkWatch::tell_gone() {
+  up_.store(false, std::memory_order_relaxed);
+  std::fprintf(stderr, "millrace: %s: its interface has been deleted: the end\n", port_.name.c_str());
+  port_.is_gone.store(true, std::memory_order_relaxed);
+  for (const CorePort& core : port_.cores) core.wakeup->signal();
+}
+
 void LinkWatch::look(void* watch) {
   auto& self = *static_cast<LinkWatch*>(watch);
+  if (interface_is_gone(self.port_)) return self.tell_gone();
   bool up = link_is_up(self.port_), lost = self.up() && !up;
   if (up != self.up()) {
     self.up_.store(up, std::memory_order_relaxed);

@@ -122,14 +122,18 @@ static bool is_chat(const std::string& line) {
   return false;
 }
 
+// The first complaint, but for two kinds of lines that say more: what the kernel has said, and that another program has the
+// lock of EAL's directory.
 std::string Overheard::reason() const {
   const std::string all = text(), kernels = "Kernel error message: ";
+  constexpr const char* of_lock = "Cannot create lock on";
   std::string first;
   std::istringstream lines(all);
   for (std::string line; std::getline(lines, line);) {
     if (size_t at = line.find(kernels); at != std::string::npos) first = "the kernel: " + line.substr(at + kernels.size());
-    if (first.empty() && !is_chat(line)) first = without_names(line);
-    if (first.starts_with("the kernel: ")) break;
+    bool is_lock = line.find(of_lock) != std::string::npos;
+    if ((first.empty() && !is_chat(line)) || is_lock) first = without_names(line);
+    if (first.starts_with("the kernel: ") || is_lock) break;
   }
   return first.empty() ? "" : " (it says: " + first + ")";
 }

@@ -66,8 +66,12 @@ struct Port {
   std::atomic<bool> rss_doubted{false};             // a hash has come that is not what was read back
   std::string name;
   std::string interface;        // the kernel's, if a driver that does not look at its link lies on it
+  uint32_t interface_index = 0;       // its number, which a new name does not change; 0: there is none
+  int tap_descriptor = -1;            // of a tap: the driver's
+  std::atomic<bool> is_gone{false};   // the interface has been deleted: no frame comes or goes any more
   bool link_up = true;          // at the start
   bool down_for_good = false;   // once it is: net_virtio_user goes to its socket but once
+  bool keeps_frames = false;    // what is in its ring when it is closed is lost
   uint32_t buffers_kept = 0;    // of each queue's rx pool: the driver's own, which it may have at the end
   std::string banner;
 

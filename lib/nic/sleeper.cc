@@ -94,7 +94,10 @@ bool Sleeper::sleep(Duration at_most) {
   if (readable == 0) return false;
   if (readable > 0 && sources[0].revents != 0) wakeup_->drain();
   uint64_t count = 0;
-  if (readable > 0 && sources[1].revents != 0) {
+  if (readable > 0 && (sources[1].revents & ~POLLIN) != 0) {
+    rx_ = {};  // an error tells of no frame, and stays (the interface has been deleted: nic/link_watch): from now on naps
+    polls_ = true;
+  } else if (readable > 0 && sources[1].revents != 0) {
     polls_ = false;
     if (rx_.counts) static_cast<void>(!read(rx_.fd, &count, sizeof count));
   }

@@ -7,6 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "millrace/endpoint.h"
+#include "millrace/nearest.h"
+#include "millrace/process.h"
 #include "millrace/settings.h"
 
 namespace millrace {
@@ -42,14 +45,16 @@ void Settings::Flags::add_to(CLI::App& app, const Settings& settings) {
           [this, which] {
             given.push_back({which, which->flag_value});
           },
-          key.help);
+          key.help)
+          ->group(settings.group_of(key));
       continue;
     }
     auto remember = [this, which](const std::vector<std::string>& words) {
       for (const std::string& word : words) given.push_back({which, word});
     };
     auto* option = app.add_option_function<std::vector<std::string>>(key.flag, remember, key.help);
-    option->type_name(key.name.substr(key.name.find('.') + 1))
+    option->type_name(key.form.empty() ? key.name.substr(key.name.find('.') + 1) : key.form)
+        ->group(settings.group_of(key))
         ->default_str(as_word(key.show()))
         ->allow_extra_args(false);
     if (key.type != Key::Type::list) option->expected(1);
@@ -84,14 +89,41 @@ void Settings::Flags::apply(Settings& settings) const {
   }
 }
 
+static constexpr const char* about_values =
+    "Numbers may have a suffix: k, M and G are powers of 1,000, Ki, Mi and Gi powers of 1,024; K, which is 1,024, is for BYTES\n"
+    "alone. Times have one of ns, us, ms, s, m and h, and are seconds without.\n";
+
+// Of what was left over.
+static std::string what_is_unknown(const CLI::App& app) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  std::string first;
+  for (const std::string& word : app.remaining()) {
+    if (word.starts_with("-")) return unknown_word("flag", word.substr(0, word.find('=')), flags);
+    if (first.empty()) first = word;
+  }
+  return "a word too many: " + first;
+}
+
+std::string Settings::group_of(const Key& key) const {
+  std::string section = key.name.substr(0, key.name.find('.'));
+  for (const auto& [name, help] : sections_)
+    if (name == section) return "[" + name + "] " + help;
+  return "Options";
+}
+
 void Settings::parse(int argc, char** argv) {
+  prepare_process();
   std::vector<std::string> words(argv + std::min(1, argc), argv + argc), eal;
   // What stands before a `--` is EAL's.
   if (auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end()) {
     eal.assign(words.begin(), dashes);
     words.erase(words.begin(), dashes + 1);
   }
-  CLI::App app{about_, program_ + " [EAL options --]"};
+  CLI::App app{about_, usage_ + " [EAL options --]"};
+  app.set_version_flag("--version", [] { return version(); }, "shows the version, and DPDK's");
+  app.footer(about_values);
   Flags flags;
   std::string shown;
   flags.add_to(app, *this);
@@ -103,11 +135,17 @@ void Settings::parse(int argc, char** argv) {
     flags.apply(*this);
     shown = print();  // as given: checks may complete what was left open
     run_checks();
+  } catch (const CLI::CallForVersion&) {
+    std::puts(version().c_str());
+    std::exit(with_output_written(0, program_.c_str()));
   } catch (const CLI::CallForHelp&) {
     std::fputs(app.help().c_str(), stdout);
-    std::exit(0);
+    std::exit(with_output_written(0, program_.c_str()));
+  } catch (const CLI::ExtrasError&) {
+    std::fprintf(stderr, "%s: %s (flags: %s --help)\n", program_.c_str(), what_is_unknown(app).c_str(), usage_.c_str());
+    std::exit(2);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "%s: %s (flags: %s --help)\n", program_.c_str(), error.what(), program_.c_str());
+    std::fprintf(stderr, "%s: %s (flags: %s --help)\n", program_.c_str(), error.what(), usage_.c_str());
     std::exit(2);
   } catch (const ConfigError& error) {
     std::fprintf(stderr, "%s: %s\n", program_.c_str(), error.what());
@@ -115,7 +153,7 @@ void Settings::parse(int argc, char** argv) {
   }
   if (!flags.print) return;
   std::fputs(shown.c_str(), stdout);
-  std::exit(0);
+  std::exit(with_output_written(0, program_.c_str()));
 }
 
 Config Config::from_arguments(int argc, char** argv) {

@@ -59,6 +59,11 @@ std::string Settings::File::text_of(const Key& key, const toml::node& node) cons
   bool takes_number = key.type == Key::Type::number || key.type == Key::Type::text_or_number;
   if (takes_text)
     if (auto text = node.value_exact<std::string>()) return *text;
+  // A number that TOML has no way to write: "64k".
+  if (key.type == Key::Type::number)
+    if (auto text = node.value_exact<std::string>();
+        text && text->find_first_not_of("0123456789.") != std::string::npos && key.put(*text))
+      return *text;
   if (takes_number)
     if (auto number = node.value_exact<int64_t>()) return std::to_string(*number);
   if (key.type == Key::Type::text_or_number && node.is_floating_point()) return as_written(node);

@@ -92,7 +92,7 @@ static void add_link(Settings& settings, Config& config) {
                 .put = put_neighbor,
                 .show = show_neighbors,
                 .clear = [&] { config.neighbors.clear(); }});
-  settings.number("mtu", "--mtu", config.mtu, 576, 9000, "the longest IP packet, in bytes");
+  settings.bytes("mtu", "--mtu", config.mtu, 576, 9000, "the longest IP packet, in bytes");
   settings.number("vlan", "--vlan", config.vlan, 0, 4094, "the VLAN of all its frames; 0: they have no tag");
   add_place(settings, config.hardware_checksums, "checksums", "--software-checksums",
             "where checksums are computed: by the NIC if it can, or all here");
@@ -100,7 +100,7 @@ static void add_link(Settings& settings, Config& config) {
             "where long segments are cut: by the NIC (TSO) if it can, or here");
   add_place(settings, config.hardware_vlan, "vlan_tags", "--software-vlan",
             "where VLAN tags are inserted and stripped: by the NIC if it can, or here");
-  settings.number("copy_limit", "--copy-limit", config.copy_limit, 0, 65535,
+  settings.bytes("copy_limit", "--copy-limit", config.copy_limit, 0, 65535,
                   "bytes of text that are copied into a frame; longer ones are sent in place, if the device can");
   settings.text("pcap", "--pcap", config.pcap, "write all its frames to a file (pcapng); empty: no", "a file's name");
 }
@@ -128,7 +128,7 @@ static void add_tcp(Settings& settings, TcpOptions& options, const TcpOption& op
       } catch (const ConfigError&) {
         return false;
       }
-    } else if (!run::parse_number(text, 0, UINT64_MAX, value)) {
+    } else if (!run::parse_scaled(text, option.unit == Unit::bytes, 0, UINT64_MAX, value)) {
       return false;
     }
     if (value < option.least || value > option.most) return false;
@@ -154,6 +154,7 @@ static void add_tcp(Settings& settings, TcpOptions& options, const TcpOption& op
                 .help = help,
                 .expected = what,
                 .type = type,
+                .form = option.unit == Unit::time ? "TIME" : "N",
                 .put = put,
                 .show = show});
 }

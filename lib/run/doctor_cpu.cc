@@ -139,10 +139,12 @@ void examine_governor(const Case& c, Findings& out) {
     else if (*text != "performance")
       slow.insert(cpu), governor = *text;
   }
+  std::string each;
+  for (uint32_t cpu : slow) each += " " + std::to_string(cpu);
   if (!slow.empty())
-    return out.push_back({Finding::poor, "CPU frequency",
-                          "CPU " + to_text(slow) + " is governed by " + governor,
-                          "sudo cpupower -c " + to_text(slow) + " frequency-set -g performance"});
+    return out.push_back({Finding::poor, "CPU frequency", "CPU " + to_text(slow) + " is governed by " + governor,
+                          "for c in" + each + "; do echo performance | sudo tee /sys/devices/system/cpu/cpu$c/cpufreq/" +
+                              "scaling_governor; done"});
   if (!unseen.empty())
     return out.push_back(
         {Finding::unseen, "CPU frequency",

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "nic/machine.h"
+#include "nic/tap.h"
 #include "run/doctor.h"
 #include "run/settings.h"
 
@@ -44,7 +45,7 @@ void examine_device(const Case& c, Findings& out) {
     return out.push_back(
         {Finding::bad, "device", "no /dev/net/tun here: no taps",
          "sudo modprobe tun; in a container: docker run --device /dev/net/tun --cap-add NET_ADMIN"});
-  if (is_tap(c) && c.tree.number(net_files(c) + "/carrier").value_or(0) == 1)
+  if (is_tap(c) && nic::tap_is_in_use(interface_of(c), c.tree.path("")))
     return out.push_back({Finding::bad, "device", interface_of(c) + " is in use by another program",
                           "end it, or another name: --device " + c.driver + "0,iface=..."});
   if (is_on_interface(c) && !c.tree.exists(net_files(c)))
@@ -148,7 +149,7 @@ void examine_addresses(const Case& c, Findings& out) {
       return out.push_back({c.pci.empty() ? Finding::bad : Finding::poor, "addresses",
                             to_string(a) + " is this kernel's own, too: it answers in our place",
                             "another --address, or sudo ip address del " + to_string(a) + "/... dev ..."});
-    has_neighbor |= ours.on_link(a);
+    has_neighbor |= is_neighbor(c.config, a);
   }
   if (!is_tap(c) || has_neighbor)
     return out.push_back({Finding::good, "addresses", "ours are nobody else's here", ""});

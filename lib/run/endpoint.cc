@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/ensure.h"
+#include "millrace/process.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
 #include "run/memory.h"
@@ -59,6 +60,7 @@ struct Endpoint::Impl {
 };
 
 static void prepare(std::span<const Config> configs) {
+  prepare_process();
   nic::allowed_cpus();  // before any thread is pinned
   for (const Config& config : configs) run::check(config);
   run::check_memory(configs);
@@ -211,7 +213,10 @@ int Endpoint::finish(const Application& application) {
 }
 
 bool Endpoint::stopping() const {
-  return impl_->stop.load(std::memory_order_relaxed) || run::interrupted();
+  return impl_->stop.load(std::memory_order_relaxed) || run::interrupted() || device_is_gone();
+}
+bool Endpoint::device_is_gone() const {
+  return impl_->ends->link->port(impl_->side).is_gone.load(std::memory_order_relaxed);
 }
 void Endpoint::stop() {
   impl_->stop.store(true, std::memory_order_relaxed);
@@ -268,10 +273,6 @@ Endpoint::Load Endpoint::load() const {
 }
 uint32_t Endpoint::cpu(uint32_t core) const {
   return impl_->workers[core]->cpu();
-}
-
-std::string version() {
-  return std::string("millrace ") + MILLRACE_VERSION + ", " + nic::eal_version();
 }
 
 }  // namespace millrace

@@ -44,11 +44,24 @@ static void check_addresses(const Config& config) {
     demand(is_host, to_string(a) + " is no address that a host may have: give --address A.B.C.D/LEN",
            a == config.address ? "port.address" : "port.addresses");
   }
-  if (config.gateway.is_unspecified()) return;
-  demand(local.on_link(config.gateway),
-         "the gateway " + to_string(config.gateway) + " is not in " + with_prefix(config), "port.gateway");
-  demand(!local.contains(config.gateway),
-         "the gateway " + to_string(config.gateway) + " is the endpoint's own address", "port.gateway");
+}
+
+static void check_gateway(const Config& config) {
+  Ipv4Address gateway = config.gateway;
+  if (gateway.is_unspecified()) return;
+  wire::LocalAddresses local = local_addresses(config);
+  std::string what = "the gateway " + to_string(gateway);
+  demand(!local.contains(gateway), what + " is the endpoint's own address", "port.gateway");
+  bool is_host = !gateway.is_multicast() && !gateway.is_loopback() && !gateway.is_limited_broadcast() &&
+                 !local.is_subnet_broadcast(gateway);
+  demand(is_host, to_string(gateway) + " is no address that a gateway may have", "port.gateway");
+  // A network of one address has its router on the link all the same, as clouds set hosts up.
+  demand(local.on_link(gateway) || config.prefix_length == 32,
+         what + " is not in " + with_prefix(config), "port.gateway");
+}
+
+bool is_neighbor(const Config& config, Ipv4Address address) {
+  return local_addresses(config).on_link(address) || (address == config.gateway && !address.is_unspecified());
 }
 
 static void check_neighbors(const Config& config) {
@@ -57,7 +70,7 @@ static void check_neighbors(const Config& config) {
   demand(config.neighbors.size() <= most, "more than 128 neighbors", "port.neighbors");
   for (const StaticNeighbor& n : config.neighbors) {
     bool is_host =
-        local.on_link(n.address) && !local.contains(n.address) && !local.is_subnet_broadcast(n.address);
+        is_neighbor(config, n.address) && !local.contains(n.address) && !local.is_subnet_broadcast(n.address);
     demand(is_host, to_string(n.address) + " is no other host of " + with_prefix(config), "port.neighbors");
     demand(!n.mac.is_group() && !n.mac.is_unspecified(), to_string(n.mac) + " is no host's address",
            "port.neighbors");
@@ -70,6 +83,7 @@ static uint32_t half_open_of(const Config& config) {
 
 void check(const Config& config) {
   check_addresses(config);
+  check_gateway(config);
   check_neighbors(config);
   demand(config.mtu >= 576 && config.mtu <= nic::largest_mtu, "mtu is 576 to 9000", "port.mtu");
   demand(!config.mac.is_group(), to_string(config.mac) + " is an address of a group", "port.mac");
@@ -143,10 +157,13 @@ stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t
 }
 
 std::string kernel_end_of_tap(const Config& config) {
-  // A neighbour's address that is free: the gateway's, or the subnet's first, or its second.
+  // A neighbour's address that is free: the gateway's, or the subnet's first, or its second; of /31 the other one.
   wire::LocalAddresses local = local_addresses(config);
   Ipv4Address neighbor = config.gateway;
-  if (neighbor.is_unspecified()) neighbor = {(config.address.value & local.mask()) + 1};
+  if (neighbor.is_unspecified() && config.prefix_length == 31)
+    neighbor = {config.address.value ^ 1};
+  else if (neighbor.is_unspecified())
+    neighbor = {(config.address.value & local.mask()) + 1};
   if (local.contains(neighbor)) neighbor = {config.address.value + config.address_count};
   std::string interface = nic::interface_of(config.device), tagged;
   if (config.vlan != 0) {
@@ -154,8 +171,10 @@ std::string kernel_end_of_tap(const Config& config) {
     tagged = "sudo ip link add link " + tap + " name " + interface + " type vlan id " + std::to_string(config.vlan) +
              "; sudo ip link set " + interface + " up; ";
   }
-  return tagged + "sudo ip address add " + to_string(neighbor) + "/" + std::to_string(config.prefix_length) + " dev " +
-         interface;
+  std::string command = tagged + "sudo ip address add " + to_string(neighbor) + "/" + std::to_string(config.prefix_length) +
+                        " dev " + interface;
+  if (!local.on_link(neighbor)) command += "; sudo ip route add " + to_string(config.address) + " dev " + interface;
+  return command;
 }
 
 std::string banner(const Config& config, const nic::Port& port) {
@@ -165,9 +184,10 @@ std::string banner(const Config& config, const nic::Port& port) {
   if (nic::interface_driver(port.interface) == "veth")
     out += "  " + port.interface + " is one end of a veth pair: its other end's kernel leaves checksums undone, and its segments "
            "are dropped, without: ethtool -K OTHER-END tx off\n";
-  if (!port.kernel_behind || config.prefix_length > 30) return out;
+  bool is_alone = config.prefix_length == 32 && config.gateway.is_unspecified();
+  if (!port.kernel_behind || is_alone) return out;
   for (Ipv4Address a : kernel_addresses(Tree("")))
-    if (local_addresses(config).on_link(a)) return out;  // it has one
+    if (is_neighbor(config, a)) return out;  // it has one
   return out + "  to reach it from this kernel: " + kernel_end_of_tap(config) + "\n";
 }
 

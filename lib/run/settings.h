@@ -22,6 +22,8 @@ stack::Config stack_config(const Config& config, const nic::Port& port, uint32_t
 // "10.9.0.2/24"
 std::string with_prefix(const Config& config);
 wire::LocalAddresses local_addresses(const Config& config);
+// Is it on our link: in our network, or the gateway, which with /32 is outside of it?
+bool is_neighbor(const Config& config, Ipv4Address address);
 
 // The command that gives the kernel's end of a tap an address in our network.
 std::string kernel_end_of_tap(const Config& config);

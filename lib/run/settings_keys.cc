@@ -2,15 +2,15 @@
 // The list of keys: how programs fill it, how it is shown, and how one is set. (millrace/settings.h)
 #include <algorithm>
 #include <memory>
-#include <numeric>
 
+#include "millrace/nearest.h"
 #include "millrace/settings.h"
 #include "run/values.h"
 
 namespace millrace {
 
-Settings::Settings(std::string program, std::string about)
-    : program_(std::move(program)), about_(std::move(about)) {}
+Settings::Settings(std::string program, std::string about, std::string usage)
+    : program_(std::move(program)), about_(std::move(about)), usage_(usage.empty() ? program_ : std::move(usage)) {}
 
 void Settings::section(std::string name, std::string help) {
   sections_.emplace_back(std::move(name), std::move(help));
@@ -81,15 +81,16 @@ void Settings::time(const char* name, const char* flag, Duration& value, Duratio
        .help = help,
        .expected =
            "a time from \"" + to_text(least) + "\" to \"" + to_text(most) + "\", with ns, us, ms, s, m or h",
+       .form = "TIME",
        .put = put,
        .show = [&value] { return run::quoted(to_text(value)); }});
 }
 
-void Settings::number_key(const char* name, const char* flag, uint64_t least, uint64_t most, const char* help,
-                          std::function<void(uint64_t)> put, std::function<uint64_t()> get) {
+void Settings::number_key(const char* name, const char* flag, bool of_bytes, uint64_t least, uint64_t most,
+                          const char* help, std::function<void(uint64_t)> put, std::function<uint64_t()> get) {
   auto checked = [=](const std::string& given) {
     uint64_t parsed = 0;
-    if (!run::parse_number(given, least, most, parsed)) return false;
+    if (!run::parse_scaled(given, of_bytes, least, most, parsed)) return false;
     put(parsed);
     return true;
   };
@@ -100,24 +101,31 @@ void Settings::number_key(const char* name, const char* flag, uint64_t least, ui
        .help = help,
        .expected = "a number from " + std::to_string(least) + " to " + std::to_string(shown),
        .type = Key::Type::number,
+       .form = of_bytes ? "BYTES" : "N",
        .put = checked,
        .show = [get] { return std::to_string(get()); }});
 }
 
 void Settings::choice_key(const char* name, const char* flag, const std::vector<std::string>& words,
                           const char* help, std::function<void(size_t)> put, std::function<size_t()> get) {
-  std::string expected;
-  for (size_t i = 0; i < words.size(); ++i)
+  std::string expected, form;
+  for (size_t i = 0; i < words.size(); ++i) {
     expected += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + run::quoted(words[i]);
+    form += (i == 0 ? "" : "|") + words[i];
+  }
   auto checked = [=](const std::string& given) {
     auto found = std::find(words.begin(), words.end(), given);
     if (found == words.end()) return false;
     put(static_cast<size_t>(found - words.begin()));
     return true;
   };
-  key({.name = name, .flag = flag, .help = help, .expected = expected, .put = checked, .show = [get, words] {
-         return run::quoted(words[get()]);
-       }});
+  key({.name = name,
+       .flag = flag,
+       .help = help,
+       .expected = expected,
+       .form = form,
+       .put = checked,
+       .show = [get, words] { return run::quoted(words[get()]); }});
 }
 
 void Settings::check(std::function<void()> what) {
@@ -151,22 +159,6 @@ void Settings::run_checks() {
   }
 }
 
-// Insertions, deletions and exchanges of letters from one to the other.
-static size_t distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t k = 1; k <= b.size(); ++k) {
-      size_t changed = diagonal + (a[i - 1] == b[k - 1] ? 0 : 1);
-      diagonal = row[k];
-      row[k] = std::min({row[k] + 1, row[k - 1] + 1, changed});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string Settings::unknown(const std::string& name) const {
   size_t dot = name.find('.');
   std::string section = name.substr(0, dot), all;
@@ -180,7 +172,7 @@ std::string Settings::unknown(const std::string& name) const {
   std::string what = std::string("unknown ") + (dot == std::string::npos ? "table " : "key ") + name;
   for (const std::string& n : names) {
     all += (all.empty() ? "" : ", ") + n.substr(dot == std::string::npos ? 0 : section.size() + 1);
-    if (distance(n, name) <= 2) return what + ", expected perhaps " + n;
+    if (letters_between(n, name) <= 2) return what + ", expected perhaps " + n;
   }
   return what + ", expected one of: " + all;
 }

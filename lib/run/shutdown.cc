@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "millrace/process.h"
+
 namespace millrace::run {
 
 using Clock = std::chrono::steady_clock;
@@ -14,6 +16,7 @@ using std::chrono::milliseconds;
 static constexpr auto grace_time = milliseconds(1000);
 static constexpr auto abort_time = milliseconds(500);
 static constexpr auto drain_time = milliseconds(300);
+static constexpr auto taken_time = milliseconds(500);
 static constexpr uint32_t quiet_turns = 1000;  // of a pair whose other side has gone
 
 using Workers = std::vector<Worker*>;
@@ -64,6 +67,18 @@ static void all_until(const Workers& workers, milliseconds time, Step&& step) {
   }
 }
 
+// Until each neighbour has answered what was sent last.
+static void wait_until_taken(const Workers& workers) {
+  const nic::Port& port = workers[0]->port();
+  if (!port.keeps_frames || !nic::link_is_up(port)) return;
+  for (Worker* worker : workers) stack::ask_neighbors(worker->stack());
+  all_until(workers, taken_time, [&](Worker& worker) {
+    bool more = worker.drain_step() || stack::neighbors_asked(worker.stack());
+    if (more) worker.rest();
+    return more;
+  });
+}
+
 int finish(Ends& ends, int side, const Application& application) {
   const Workers& workers = ends.workers[side];
   for (Worker* worker : workers) worker->join(worker == workers[0]);
@@ -74,7 +89,9 @@ int finish(Ends& ends, int side, const Application& application) {
     for (Worker* peer : ends.workers[1 - side])
       if (peer->is_mine()) peers.push_back(peer);
 
-  close_in_order(workers, peers, peer_has_gone, application);
+  // Read once: what is gone has nobody to answer a FIN, and takes no frame.
+  bool is_gone = workers[0]->port().is_gone.load(std::memory_order_relaxed);
+  if (!is_gone) close_in_order(workers, peers, peer_has_gone, application);
   all_until(workers, abort_time, [](Worker& worker) { return worker.abort_step(); });  // RST to the rest
   uint64_t time_wait = 0;
   for (Worker* worker : workers) time_wait += stack::gauges(worker->stack()).time_wait;
@@ -82,9 +99,12 @@ int finish(Ends& ends, int side, const Application& application) {
   if (time_wait != 0) std::printf("%s: %lu TIME-WAIT records dropped\n", name, static_cast<unsigned long>(time_wait));
   // What is underway inside this process comes to rest: events, requests, queued buffers, the driver's backlog.
   all_until(workers, drain_time, [](Worker& worker) { return worker.drain_step(); });
+  if (!is_gone) wait_until_taken(workers);
+  // A peer that has gone takes nothing, and lacks nothing.
+  bool has_peer = !is_gone && !peer_has_gone && nic::link_is_up(workers[0]->port());
   uint32_t unsent = 0;
   for (Worker* worker : workers) unsent += worker->leave();
-  if (unsent != 0) std::printf("%s: %u frames that the driver did not take\n", name, unsent);
+  if (unsent != 0 && has_peer) std::printf("%s: %u frames were not sent: the driver took no more\n", name, unsent);
 
   bool capture_failed = false;
   if (nic::Capture* capture = workers[0]->port().capture.get(); capture != nullptr) {
@@ -100,8 +120,7 @@ int finish(Ends& ends, int side, const Application& application) {
     result = ends.link->all_back(report) ? 0 : 1;
     std::printf("%s\n", report.c_str());
   }
-  std::fflush(stdout);
-  return capture_failed ? 1 : result;
+  return with_output_written(capture_failed || is_gone ? 1 : result, "millrace");
 }
 
 }  // namespace millrace::run

@@ -49,14 +49,20 @@ std::string to_text(Duration duration) {
   return "0s";
 }
 
+// What a suffix stands for; 0: there is no such one. K alone is in use for both powers, so it goes with bytes only, where
+// it has always been 1,024.
+static uint64_t unit_of(std::string_view suffix, bool of_bytes) {
+  static constexpr std::pair<const char*, uint64_t> units[] = {
+      {"", 1}, {"k", 1'000}, {"M", 1'000'000}, {"G", 1'000'000'000}, {"Ki", 1 << 10}, {"Mi", 1 << 20}, {"Gi", 1 << 30}};
+  for (auto [name, unit] : units)
+    if (suffix == name) return unit;
+  return of_bytes && suffix == "K" ? 1 << 10 : 0;
+}
+
 bool parse_quantity(std::string_view text, double& out) {
   double value = 0;
   if (!take_decimal(text, value)) return false;
-  double unit = text.empty()                 ? 1
-                : text == "k" || text == "K" ? 1e3
-                : text == "M"                ? 1e6
-                : text == "G"                ? 1e9
-                                             : 0;
+  auto unit = static_cast<double>(unit_of(text, false));
   if (unit == 0 || value * unit > 1e18) return false;
   out = value * unit;
   return true;
@@ -68,6 +74,28 @@ bool parse_number(std::string_view text, uint64_t least, uint64_t most, uint64_t
   uint64_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return false;
+  if (value < least || value > most) return false;
+  out = value;
+  return true;
+}
+
+// In whole numbers, so that no digit is lost: "1.5k" is 15 times 100.
+bool parse_scaled(std::string_view text, bool of_bytes, uint64_t least, uint64_t most, uint64_t& out) {
+  if (parse_number(text, least, most, out)) return true;
+  size_t end = text.find_first_not_of("0123456789.");
+  if (end == std::string_view::npos) return false;  // no suffix: digits alone will do
+  uint64_t unit = unit_of(text.substr(end), of_bytes), whole = 0, part = 0;
+  std::string_view number = text.substr(0, end), fraction;
+  if (size_t point = number.find('.'); point != std::string_view::npos) {
+    fraction = number.substr(point + 1);
+    number = number.substr(0, point);
+    if (fraction.size() > 9 || !parse_number(fraction, 0, UINT64_MAX, part)) return false;
+  }
+  if (unit == 0 || !parse_number(number, 0, UINT64_MAX / (uint64_t{1} << 31), whole)) return false;
+  uint64_t scale = 1;
+  for (size_t i = 0; i < fraction.size(); ++i) scale *= 10;
+  if (part * unit % scale != 0) return false;
+  uint64_t value = whole * unit + part * unit / scale;
   if (value < least || value > most) return false;
   out = value;
   return true;

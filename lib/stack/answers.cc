@@ -47,7 +47,8 @@ void receive_arp(Stack& s, std::span<const uint8_t> bytes, bool copy, Output& ou
   bool for_us = s.config.local.contains(arp.target);
   // RFC826-rx, RFC5227: update what is known from any packet, add only when we are the target.
   uint16_t i = s.neighbors.find(arp.sender);
-  if (i == Neighbors::none && for_us && s.config.local.on_link(arp.sender) && !arp.sender.is_unspecified())
+  bool on_link = s.config.local.on_link(arp.sender) || arp.sender == s.config.gateway;
+  if (i == Neighbors::none && for_us && on_link && !arp.sender.is_unspecified())
     i = s.neighbors.find_or_add(arp.sender);
   if (i != Neighbors::none) {
     s.neighbors.confirm(i, arp.sender_mac, s.cx.now);

@@ -120,6 +120,10 @@ Instant next_deadline(const Stack& stack);
 void close_all(Stack& stack);
 bool abort_some(Stack& stack, uint32_t limit, Output& out);
 
+// The last step of it: asks each known neighbour by ARP whether it is there. True while one has not answered.
+void ask_neighbors(Stack& stack);
+bool neighbors_asked(const Stack& stack);
+
 struct Gauges {
   uint32_t connections;  // TCBs in use
   uint32_t half_open;

@@ -8,6 +8,7 @@
 #include "wire/bytes.h"
 #include "wire/checksum.h"
 #include "wire/options.h"
+#include "wire/vlan.h"
 
 namespace millrace::wire {
 namespace {
@@ -140,9 +141,9 @@ Count take_icmp(const Frame& frame, uint32_t index, const IpPacket& ip, Burst& b
 
 // RFC 791. The time to live is not looked at (RFC1122-3.2.1.7), nor are options (RFC1122-3.2.1.8,
 // RFC9293-MUST-50).
-Count parse_ipv4(const Frame& frame, uint32_t index, bool to_group, Burst& burst) {
-  const uint8_t* ip = frame.data + eth_length;
-  const uint32_t present = frame.length - eth_length;
+Count parse_ipv4(const Frame& frame, uint32_t begin, uint32_t index, bool to_group, Burst& burst) {
+  const uint8_t* ip = frame.data + begin;
+  const uint32_t present = frame.length - begin;
   if (present < ip_length) return Count::drop_runt;
   if (ip[0] >> 4 != 4) return Count::drop_ip_version;  // RFC1122-3.2.1.1
   const uint32_t header = (ip[0] & 15u) << 2;
@@ -170,23 +171,23 @@ Count parse_ipv4(const Frame& frame, uint32_t index, bool to_group, Burst& burst
   return Count::drop_ip_protocol;
 }
 
-Count take_arp(const Frame& frame, uint32_t index, Burst& burst) {
+Count take_arp(const Frame& frame, uint32_t begin, uint32_t index, Burst& burst) {
   OtherFrame& other = next_other(burst, frame, index);
-  const uint32_t present = frame.length - eth_length;
+  const uint32_t present = frame.length - begin;
   other.kind = Other::arp;
-  other.offset = eth_length;
+  other.offset = static_cast<uint16_t>(begin);
   other.length = static_cast<uint16_t>(present < arp_length ? present : arp_length);
   return accepted;
 }
 
 Count parse_ethernet(const Frame& frame, uint32_t index, Burst& burst) {
   if (frame.length < eth_length || !is_in_reach(frame)) return Count::drop_runt;
-  const uint16_t type = load_be16(frame.data + 12);
+  const auto [type, begin] = ether_type(frame.data, frame.length);
   if (type != type_ipv4 && type != type_arp) return Count::drop_ethertype;
   if (frame.data[6] & 1) return Count::drop_ip_source;  // no station has a group address: an answer would go to many
   const bool to_group = frame.data[0] & 1;
   if (!to_group && load_mac(frame.data) != burst.own_mac) return Count::drop_not_for_us;
-  return type == type_ipv4 ? parse_ipv4(frame, index, to_group, burst) : take_arp(frame, index, burst);
+  return type == type_ipv4 ? parse_ipv4(frame, begin, index, to_group, burst) : take_arp(frame, begin, index, burst);
 }
 
 // The headers' two lines, early enough to be there when their turn comes.

@@ -7,6 +7,7 @@
 #include "base/ensure.h"
 #include "wire/bytes.h"
 #include "wire/icmp.h"
+#include "wire/vlan.h"
 
 namespace millrace::wire {
 
@@ -37,9 +38,10 @@ uint32_t Steering::of_icmp(std::span<const uint8_t> message, uint32_t here) cons
 
 uint32_t Steering::destination(const Frame& frame, uint32_t here) const {
   if (frame.length < eth_length + ip_length) return here;
-  const uint16_t type = load_be16(frame.data + 12);
+  const auto [type, begin] = ether_type(frame.data, frame.length);
   if (type != type_ipv4) return type == type_arp ? everyone : here;
-  const std::span<const uint8_t> ip{frame.data + eth_length, frame.length - eth_length};
+  if (frame.length < begin + ip_length) return here;
+  const std::span<const uint8_t> ip{frame.data + begin, frame.length - begin};
   const uint32_t header = header_length(ip);
   if (header == 0) return here;
   const Ipv4Address source{load_be32(&ip[12])}, destination{load_be32(&ip[16])};

@@ -7,12 +7,12 @@
 
 namespace millrace::wire {
 
-static constexpr uint32_t addresses = 12, type_vlan = 0x8100;
+static constexpr uint32_t addresses = 12;
 
 void put_vlan_tag(uint8_t* out, const Mac& destination, const Mac& source, uint16_t tag) {
   std::memcpy(out, destination.bytes.data(), 6);
   std::memcpy(out + 6, source.bytes.data(), 6);
-  store_be32(out + addresses, type_vlan << 16 | tag);
+  store_be32(out + addresses, uint32_t{type_vlan} << 16 | tag);
 }
 
 bool take_vlan_tag(uint8_t* frame, uint32_t length, uint16_t& tag) {

@@ -107,7 +107,7 @@ TEST(ConfigExamples, are_read_by_all_programs) {
 
 TEST(PrintConfig, is_a_file_that_says_the_same) {
   std::string file = testing::TempDir() + "millrace_print_config_" + std::to_string(getpid());
-  for (const std::string& words : {load + " client --to 10.9.0.1:80 --to 10.9.0.1:8000-8003 --rate "
+  for (const std::string& words : {load + " client --workload http --to 10.9.0.1:80 --to 10.9.0.1:8000-8003 --rate "
                                           "100k..1M/10s --header 'A: \"b\"' --set tcp.sack=false",
                                    load + " pair --workload hold --every 2s",
                                    load + " server --protocol http --port 80 --port 8000-8002",

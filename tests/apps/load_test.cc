@@ -6,8 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <thread>
 
 namespace {
@@ -174,7 +177,108 @@ TEST(LoadDoctor, compares_pools_and_ports_with_the_load) {
     EXPECT_NE(outcome.output.find(line), std::string::npos) << line << "\n" << outcome.output;
 }
 
+TEST(LoadDoctor, writes_what_it_found_as_json) {
+  for (const char* mode : {"pair", "client --device 0000:ff:1f.7 --address 192.0.2.2/24 --to 192.0.2.1:80"}) {
+    Outcome outcome = run(std::string("doctor ") + mode + " --json -", "2>/dev/null");
+    Json json = Json::parse(outcome.output, nullptr, false);
+    ASSERT_TRUE(json.is_object()) << outcome.output;
+    uint64_t bad = 0;
+    for (const Json& finding : json["findings"]) {
+      bad += finding["verdict"] == "bad";
+      EXPECT_TRUE(finding["subject"].is_string() && finding["what"].is_string() && finding["mend"].is_string());
+    }
+    EXPECT_EQ(json["bad"], bad);
+    EXPECT_EQ(bad != 0, outcome.exit_code == 1);
+    EXPECT_GT(json["findings"].size(), 3u);
+  }
+}
+
+TEST(LoadDoctor, has_help_of_its_own) {
+  Outcome own = run("doctor --help", "2>&1"), client = run("doctor client --help", "2>&1");
+  EXPECT_EQ(own.exit_code, 0);
+  EXPECT_NE(own.output.find("Usage: millrace-load [EAL options --] doctor client|server|pair"), std::string::npos) << own.output;
+  EXPECT_EQ(client.exit_code, 0);
+  EXPECT_NE(client.output.find("doctor client"), std::string::npos) << client.output;
+  EXPECT_NE(client.output.find("in the way of such a run"), std::string::npos) << client.output;
+  EXPECT_NE(client.output.find("--to "), std::string::npos) << client.output;
+}
+
+// --- standard output ---
+
+TEST(LoadOf, a_report_on_standard_output_is_all_that_goes_there) {
+  Outcome json = run("pair --duration 0.2 --connections 4 --json -", "2>/dev/null");
+  EXPECT_EQ(json.exit_code, 0);
+  EXPECT_TRUE(Json::parse(json.output, nullptr, false).is_object()) << json.output;
+  Outcome people = run("pair --duration 0.2 --connections 4 --json - 2>&1 >/dev/null", "");
+  EXPECT_NE(people.output.find("packet buffers are back"), std::string::npos) << people.output;
+  Outcome both = run("pair --duration 0.2 --connections 4 --json - --quiet", "2>&1");
+  EXPECT_TRUE(Json::parse(both.output, nullptr, false).is_object()) << both.output;
+  Outcome hgrm = run("pair --duration 0.2 --connections 4 --hgrm - --quiet", "2>&1");
+  EXPECT_EQ(hgrm.output.rfind("       Value     Percentile", 0), 0u) << hgrm.output;
+  EXPECT_EQ(run("pair --duration 0.2 --connections 4 --quiet", "2>&1").output, "");
+  Outcome full = run("pair --duration 0.2 --connections 4 --json - 2>&1 >/dev/full", "");
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_NE(full.output.find("standard output could not be written"), std::string::npos) << full.output;
+}
+
+TEST(LoadOf, every_program_has_a_version) {
+  for (const char* words : {"--version", "pair --version", "client --version", "server --version", "doctor --version"}) {
+    Outcome outcome = run(words, "2>&1");
+    EXPECT_EQ(outcome.exit_code, 0) << words;
+    EXPECT_EQ(outcome.output.rfind("millrace ", 0), 0u) << words << ": " << outcome.output;
+  }
+}
+
 // --- wrong use ---
+
+TEST(LoadWrongUse, flags_that_would_do_nothing) {
+  struct {
+    const char *words, *said;
+  } const all[] = {
+      {"pair --device net_null0", "--device: a pair is joined by rings"},
+      {"pair --address 10.0.0.1/8", "--address: a pair is joined by rings"},
+      {"pair --gateway 10.9.0.1", "--gateway: a pair"},
+      {"pair --set port.mac=02:00:00:00:00:01", "--set port.mac: a pair"},
+      {"pair --workload rps --url /", "--url: goes with workload http"},
+      {"pair --method POST", "--method: goes with workload http"},
+      {"pair --body-size 5", "--body-size: goes with workload http"},
+      {"pair --header a:b", "--header: goes with workload http"},
+      {"pair --workload stream --hgrm x.hgrm", "--hgrm: a stream has no latencies"},
+      {"pair --workload stream --size 100", "--size: goes with workloads"},
+      {"pair --workload http --request-size 100", "--request-size: goes with workloads"},
+      {"pair --every 10s", "--every: goes with workload hold"},
+      {"pair --direction send", "--direction: goes with workload stream"},
+      {"pair --workload cps --connect-timeout 2s", "--connect-timeout: goes with kept connections"},
+      {"pair --stall-after 2s", "--stall-after: goes with --stall"},
+      {"pair --directory /", "--directory: goes with http"},
+      {"pair --software-vlan", "--software-vlan: goes with --vlan"},
+      {"server --size 5", "--size: goes with"},
+      {"server --syn-retries 2", "--syn-retries: a server connects to nobody"},
+      {"pair --connections 500 --max-connections 400", "--max-connections: 400 places"},
+      {"pair --json - --hgrm -", "standard output can have one report"},
+      {"pair --connections 2K", "--connections: '2K' is not a number"},
+      {"pair --rate 100K", "--rate: '100K' is not a rate"},
+      {"pair --conections 4", "unknown flag --conections, expected perhaps --connections"},
+      {"clinet", "clinet is perhaps client"},
+  };
+  for (const auto& one : all) {
+    Outcome outcome = run(one.words, "2>&1");
+    EXPECT_EQ(outcome.exit_code, 2) << one.words << ": " << outcome.output;
+    EXPECT_NE(outcome.output.find(one.said), std::string::npos) << one.words << ": " << outcome.output;
+    EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
+  }
+}
+
+// A file may hold what is for other runs.
+TEST(LoadOf, a_file_may_hold_what_this_run_does_not_use) {
+  std::string file = file_name(".other.toml");
+  std::ofstream(file) << "[[port]]\ndevice = \"net_null0\"\n[load]\nurl = \"/bytes/5\"\nsize = \"1K\"\n";
+  Outcome outcome = run("pair --requests 100 --connections 4 --config " + file, "2>&1");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("1024 + 1024 bytes"), std::string::npos) << outcome.output;
+  unlink(file.c_str());
+}
+
 
 class WrongUse : public testing::TestWithParam<const char*> {};
 
@@ -215,7 +319,9 @@ INSTANTIATE_TEST_SUITE_P(arguments, WrongUse,
 TEST(LoadOf, help_is_no_error) {
   Outcome outcome = run("pair --help", "2>/dev/null");
   EXPECT_EQ(outcome.exit_code, 0);
-  for (const char* word : {"--workload", "--connections", "--json", "Latency runs from"})
+  for (const char* word : {"--workload", "--connections", "--json", "Latency runs from", "rps|cps|stream|hold|http", "fixed|poisson",
+                           "[load] what the client does:", "[port] the device and its addresses:", "millrace-load pair",
+                           "powers of 1,000", "powers of 1,024"})
     EXPECT_NE(outcome.output.find(word), std::string::npos) << word;
 }
 

@@ -4,8 +4,11 @@
 //   stat_test LOAD STAT
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +17,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -257,6 +261,73 @@ TEST(Stat, top_shows_rates) {
   std::string piped = stat("top -n 2 -d 0.1 -e 1").output;
   EXPECT_EQ(count_lines(piped), 3u) << piped;
   EXPECT_EQ(piped.find('\033'), std::string::npos);
+}
+
+// On a terminal of so many columns; the key is pressed once there is a screen. Gives what was on it, and the exit code.
+Outcome on_terminal(unsigned short columns, char key) {
+  int terminal = -1;
+  winsize size{24, columns, 0, 0};
+  pid_t pid = forkpty(&terminal, nullptr, nullptr, &size);
+  if (pid == 0) {
+    execl(stat_program.c_str(), stat_program.c_str(), "top", "-d", "0.1", nullptr);
+    _exit(127);
+  }
+  Outcome outcome{-1, {}};
+  char buffer[4096];
+  bool pressed = false;
+  for (int looks = 0; looks < 600; ++looks) {
+    pollfd readable{terminal, POLLIN, 0};
+    if (poll(&readable, 1, 100) == 0) continue;
+    ssize_t got = read(terminal, buffer, sizeof buffer);
+    if (got <= 0) break;  // it has ended
+    outcome.output.append(buffer, static_cast<size_t>(got));
+    if (pressed || outcome.output.find("_ring_") == std::string::npos) continue;
+    pressed = true;
+    EXPECT_EQ(write(terminal, &key, 1), 1);
+  }
+  termios modes{};
+  EXPECT_EQ(tcgetattr(terminal, &modes), 0);
+  EXPECT_TRUE((modes.c_lflag & ICANON) != 0 && (modes.c_lflag & ECHO) != 0);  // as it was
+  int status = 0;
+  for (int looks = 0; looks < 200 && waitpid(pid, &status, WNOHANG) == 0; ++looks) usleep(50'000);
+  if (kill(pid, 0) == 0) kill(pid, SIGKILL), waitpid(pid, &status, 0);
+  close(terminal);
+  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+std::string without_escapes(const std::string& text) {
+  return std::regex_replace(text, std::regex("\033\\[[0-9;]*[A-Za-z]|\r"), "");
+}
+
+TEST(Stat, top_fits_into_a_terminal_and_q_ends_it) {
+  Running program(hold(4));
+  std::string ports = json_of("ports")["ports"][0]["port"];
+  for (unsigned short columns : {80, 100, 200}) {
+    Outcome outcome = on_terminal(columns, 'q');
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+    std::istringstream lines(without_escapes(outcome.output));
+    size_t heads = 0;
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_LE(line.size(), columns) << line;
+      if (line.find("CORE") == std::string::npos) continue;
+      ++heads;
+      for (const char* head : {"CORE", "PORT", "USEFUL%", "RX seg", "TX seg", "RX bit", "TX bit", "RETR", "DROP", "CONNS"})
+        EXPECT_NE(line.find(head), std::string::npos) << columns << ": " << line;
+      EXPECT_EQ(line.find("T-WAIT") != std::string::npos, columns == 200) << line;
+    }
+    EXPECT_GE(heads, 1u);
+    // What tells two ports apart is at the end of the name.
+    EXPECT_NE(outcome.output.find(ports.substr(ports.size() - 4)), std::string::npos) << outcome.output;
+  }
+  EXPECT_EQ(on_terminal(80, '\003').exit_code, 128 + SIGINT);  // Ctrl-C leaves the terminal as it was, too
+}
+
+TEST(Stat, has_a_version_and_names_the_nearest_word) {
+  EXPECT_EQ(stat("--version").output.rfind("millrace-stat ", 0), 0u);
+  EXPECT_NE(stat("con").output.find("unknown command con, expected perhaps conns"), std::string::npos) << stat("con").output;
+  EXPECT_NE(stat("conns --remote-prot 5").output.find("unknown flag --remote-prot, expected perhaps --remote-port"),
+            std::string::npos);
 }
 
 // --- which program ---

@@ -316,5 +316,45 @@ TEST(Route, ASynFromAfarIsAnsweredOverTheGateway) {
   net.expect(P(1, 1, 10));
 }
 
+// A network of one address: the gateway is outside of it, and on the link all the same.
+struct Alone : testing::Test {
+  static constexpr Ipv4Address gateway = ipv4(172, 31, 1, 1);
+  Net net{[](stack::Config& c) {
+    c.local = {Net::own, 1, 32};
+    c.gateway = gateway;
+  }};
+};
+
+TEST_F(Alone, EveryAddressGoesToTheGateway) {
+  net.arp.clear();
+  net.call(connect_to(ipv4(192, 168, 7, 7)));
+  ASSERT_EQ(net.arp.size(), 1u);
+  EXPECT_EQ(net.arp[0].destination, gateway);
+  ASSERT_EQ(net.sent.size(), 1u);
+  EXPECT_EQ(net.sent[0].destination, ipv4(192, 168, 7, 7));
+  net.drop_sent();
+}
+
+// Its question is answered, and its address learned from it: nobody needs to ask.
+TEST_F(Alone, TheGatewayIsLearnedFromItsQuestion) {
+  net.arp.clear();
+  net.frames({encode_arp(true, wire::Mac::broadcast(), mac(77), gateway, Net::own)});
+  ASSERT_EQ(net.arp.size(), 1u);  // the answer
+  EXPECT_EQ(net.arp[0].destination, gateway);
+  net.arp.clear();
+  net.call(connect_to(gateway));
+  EXPECT_EQ(net.arp.size(), 0u);
+  ASSERT_EQ(net.sent.size(), 1u);
+  EXPECT_EQ(net.sent[0].to, mac(77));
+  net.drop_sent();
+  net.frames({encode_arp(true, wire::Mac::broadcast(), mac(78), ipv4(172, 31, 1, 2), Net::own)});
+  EXPECT_EQ(net.arp.size(), 1u);  // answered, too
+  net.arp.clear();
+  net.call(connect_to(ipv4(172, 31, 1, 2)));  // but it is no neighbour: by the gateway
+  ASSERT_EQ(net.sent.size(), 1u);
+  EXPECT_EQ(net.sent[0].to, mac(77));
+  net.drop_sent();
+}
+
 }  // namespace
 }  // namespace millrace::conformance

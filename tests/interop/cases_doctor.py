@@ -16,7 +16,9 @@ def examined(world, code, *flags):
 
 @case("the doctor tries the target: it answers, refuses, or is not there")
 def doctor(world):
-    said = examined(world, 0, "--to", f"{KERNEL}:9000")
+    # The run would find nobody there, so it is tried, and is in the way.
+    said = examined(world, 1, "--to", f"{KERNEL}:9000")
+    demand(f"bad     ARP                     nobody answers for {KERNEL}" in said and "1 in the way of this run" in said, said)
     demand("nobody is at the other end of the tap" in said and f"sudo ip address add {KERNEL}/24 dev {TAP}" in said, said)
     sh("ip", "tuntap", "add", "dev", TAP, "mode", "tap", "multi_queue")
     sh("ip", "address", "add", f"{KERNEL}/24", "dev", TAP)

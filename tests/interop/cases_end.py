@@ -8,10 +8,12 @@ import socket
 import subprocess
 import time
 
+from cases_stat import connections
+from cases_taps import Program
 from clients import connect, one_round_trip, random_bytes, receive_to_end, round_trip
 from registry import case
-from system import Failure, demand, die_with_parent
-from world import END_LIMIT, RST, TAP, Watch
+from system import Failure, demand, die_with_parent, until
+from world import END_LIMIT, KERNEL, MILLRACE, RST, TAP, Watch
 
 
 @case("Ctrl-C with 50 open connections: each sees FIN, and it ends")
@@ -204,3 +206,21 @@ def taken(world):
         demand_refused(run(world, "--device", "net_tap0,iface=mr0", "--address", "10.9.0.3/24"), "mr0")
         one_round_trip()  # and the first one has not noticed
         echo.stop()
+
+
+@case("a server over memif ends well, as its client has: for requests, connects and bulk")
+def net_memif_ends(world):
+    for flags in (("--workload", "rps"), ("--workload", "rps", "--pipeline", 4), ("--workload", "cps"),
+                  ("--workload", "stream", "--direction", "both")):
+        protocol = "stream" if "stream" in flags else "echo"
+        socket_ = f"socket={world.directory}/memif.sock,socket-abstract=no"
+        server = ["millrace-load", "server", "--protocol", protocol]
+        client = ["millrace-load", "client", "--to", f"{MILLRACE}:8000", "--duration", "1s", "--connections", 64, *flags]
+        with Program(world, server, device=f"net_memif0,role=server,{socket_}") as peer:
+            peer.wait_for("listening on")
+            with Program(world, client, device=f"net_memif0,role=client,{socket_}", address=f"{KERNEL}/24", nth=1) as load:
+                said = load.read_to_end(60)
+                demand(load.process.returncode == 0, f"{flags}: exit code {load.process.returncode}: {said[-700:]}")
+            until("no connection is left", 20, lambda: not connections(world, peer))
+            said = peer.stop()
+            demand("ended badly" not in said and "not sent" not in said, f"{flags}: {said[-700:]}")

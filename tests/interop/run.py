@@ -38,6 +38,7 @@ import cases_outage  # noqa: F401
 import cases_peer  # noqa: F401
 import cases_settings  # noqa: F401
 import cases_stat  # noqa: F401
+import cases_taps  # noqa: F401
 import cases_wrong  # noqa: F401
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network

@@ -103,6 +103,14 @@ def builds(sdk):
         sdk.call("ninja", "-C", directory / "build")
 
 
+def before_install(sdk):
+    """What meson-uninstalled says does for a program, too: the headers where they are written, the archive as it was built."""
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(Path(sdk.build).resolve() / "meson-uninstalled")}
+    done = subprocess.run("c++ -std=c++20 echo/mine.cc -o uninstalled $(pkg-config --cflags --libs millrace)", shell=True,
+                          cwd=sdk.outside, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    demand(done.returncode == 0 and (sdk.outside / "uninstalled").exists(), done.stderr[-1500:])
+
+
 def one_command(sdk):
     """Without meson, as the README has it."""
     command = re.search(r"^c\+\+ .*$", README, re.M)[0].replace("mine.cc", "echo/mine.cc")
@@ -143,7 +151,7 @@ def tap(sdk):
         echo.kill()
 
 
-CASES = (installed, headers_alone, flags, builds, one_command, ring, tap)  # each may need what those before it made
+CASES = (installed, headers_alone, flags, builds, before_install, one_command, ring, tap)  # each may need what those before it made
 
 
 def main():

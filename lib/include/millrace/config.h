@@ -43,7 +43,8 @@ struct Config {
   Ipv4Address address = ipv4(10, 9, 0, 2);
   uint8_t prefix_length = 24;
   uint32_t address_count = 1;          // consecutive ones, from `address`: 1 to 65536, within the prefix
-  Ipv4Address gateway;                 // in our network; unspecified: none, and other networks are unreachable
+  Ipv4Address gateway;                 // in our network, or with /32 any on the link; unspecified: none, and other
+                                       // networks are unreachable
   MacAddress mac;                      // unspecified: the device's, or one made from `address`
   uint16_t mtu = 1500;                 // bytes of an IP packet: 576 to 9000. Above 1500 packet buffers are as long
   uint16_t vlan = 0;                   // of all its frames: 1 to 4094; 0: they have no tag

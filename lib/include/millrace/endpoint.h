@@ -59,12 +59,14 @@ class Endpoint {
   void idle(uint32_t core, Duration at_most = milliseconds(1));
   // The orderly end: new opens are refused, FIN to all, turns for a second at most until the peers have answered, RST
   // to the rest, TIME-WAIT dropped. The application still gets its events; an empty one has them read and dropped.
-  // Prints where all packet buffers went. The exit code: 0, or 1 if a buffer is missing; of a pair the second to finish
-  // tells. No other thread calls turn() any more, and of a pair each core of the other end is either run by threads
+  // Prints where all packet buffers went. The exit code: 0, or 1 if a buffer is missing or the device has gone; of a pair
+  // the second to finish tells. No other thread calls turn() any more, and of a pair each core of the other end is either run by threads
   // that go on, or by this one. Again: does nothing and gives the same.
   int finish(const Application& application = {});
-  // True once SIGINT or SIGTERM came or stop() was called. Any thread.
+  // True once SIGINT or SIGTERM came, stop() was called, or the device has gone. Any thread.
   bool stopping() const;
+  // The kernel's interface below the device (a tap, net_af_packet's, net_af_xdp's) has been deleted. Any thread.
+  bool device_is_gone() const;
   // Asks run() to end after this turn. Any thread, also from within the application.
   void stop();
 

@@ -10,7 +10,9 @@
 #include "millrace/doctor.h"  // IWYU pragma: export
 #include "millrace/endpoint.h"    // IWYU pragma: export
 #include "millrace/event.h"       // IWYU pragma: export
+#include "millrace/nearest.h"     // IWYU pragma: export
 #include "millrace/packet.h"      // IWYU pragma: export
+#include "millrace/process.h"     // IWYU pragma: export
 #include "millrace/request.h"     // IWYU pragma: export
 #include "millrace/settings.h"    // IWYU pragma: export
 #include "millrace/statistics.h"  // IWYU pragma: export

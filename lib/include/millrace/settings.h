@@ -23,7 +23,8 @@ namespace millrace {
 // is seconds. False: it is none, or above 10^18 ns.
 bool parse_time(std::string_view text, Duration& out);
 std::string to_text(Duration duration);
-// "250", "10k", "1.5M", "2G" (powers of ten). False: it is none, negative, or above 10^18.
+// "250", "10k", "1.5M", "2G" are powers of 1,000, "Ki", "Mi", "Gi" of 1,024; "K", which is 1,024, is of bytes alone, and this
+// is for what are none. False: it is none, negative, or above 10^18.
 bool parse_quantity(std::string_view text, double& out);
 
 // One thing that may be set.
@@ -41,6 +42,7 @@ struct Key {
   std::string expected;  // ends "... is not": "a time, such as \"60s\""
   Type type = Type::text;
   std::string flag_value{};  // of a flag that takes none: what it means
+  std::string form{};        // what --help shows in the place of the value: "rps|cps"; empty: the key's name
   // Takes the value; false: it is not what was expected.
   std::function<bool(const std::string&)> put{};
   // The present value as it stands in a file.
@@ -50,8 +52,9 @@ struct Key {
 
 class Settings {
  public:
-  // `program` stands before every message, `about` on top of the help.
-  Settings(std::string program, std::string about);
+  // `program` stands before every message, `about` on top of the help, and `usage` in its line of that name: "millrace-load
+  // client"; empty: as the program.
+  Settings(std::string program, std::string about, std::string usage = {});
 
   // The keys of an endpoint: [[port]], [core], [pools], [tcp], [eal]; checked together by parse(). `config`
   // outlives this object.
@@ -71,11 +74,17 @@ class Settings {
   void boolean(const char* name, const char* flag, bool& value, const char* help);
   void time(const char* name, const char* flag, Duration& value, Duration least, Duration most,
             const char* help);
+  // Both take suffixes: k, M, G, Ki, Mi, Gi; and bytes a K, which is 1,024.
   template <typename T>
-  void number(const char* name, const char* flag, T& value, uint64_t least, uint64_t most, const char* help) {
+  void number(const char* name, const char* flag, T& value, uint64_t least, uint64_t most, const char* help,
+              bool of_bytes = false) {
     number_key(
-        name, flag, least, most, help, [&value](uint64_t n) { value = static_cast<T>(n); },
+        name, flag, of_bytes, least, most, help, [&value](uint64_t n) { value = static_cast<T>(n); },
         [&value] { return static_cast<uint64_t>(value); });
+  }
+  template <typename T>
+  void bytes(const char* name, const char* flag, T& value, uint64_t least, uint64_t most, const char* help) {
+    number(name, flag, value, least, most, help, true);
   }
   template <typename T>
   void choice(const char* name, const char* flag, T& value, std::vector<std::pair<std::string, T>> choices,
@@ -101,6 +110,8 @@ class Settings {
 
   // Was it set, by file or flag? After parse().
   bool is_set(const std::string& name) const { return places_.contains(name); }
+  // By a flag, or --set?
+  bool is_flag(const std::string& name) const { return is_set(name) && places_.at(name)[0] == '-'; }
   // Sets one key from text, as --set does. Throws ConfigError.
   void set(const std::string& name, const std::string& text);
   // Reads a file. Throws ConfigError with file, line, key and what was expected; then some keys may be set.
@@ -110,18 +121,20 @@ class Settings {
   const std::vector<Key>& keys() const { return keys_; }
 
  private:
-  void number_key(const char* name, const char* flag, uint64_t least, uint64_t most, const char* help,
+  void number_key(const char* name, const char* flag, bool of_bytes, uint64_t least, uint64_t most, const char* help,
                   std::function<void(uint64_t)> put, std::function<uint64_t()> get);
   void choice_key(const char* name, const char* flag, const std::vector<std::string>& words, const char* help,
                   std::function<void(size_t)> put, std::function<size_t()> get);
   void put(const Key& key, const std::string& text, const std::string& place);
   std::string unknown(const std::string& name) const;
+  std::string group_of(const Key& key) const;  // in --help
   void run_checks();
   struct File;
   struct Flags;
 
   std::string program_;
   std::string about_;
+  std::string usage_;
   std::vector<std::pair<std::string, std::string>> sections_;  // name, help
   std::vector<Key> keys_;
   std::vector<std::function<void()>> checks_;

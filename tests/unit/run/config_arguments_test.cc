@@ -56,7 +56,44 @@ TEST(ConfigArguments, two_dashes_first_leave_eal_to_be_chosen) {
   EXPECT_EQ(config.port, 9);
 }
 
+// k, M, G: powers of 1,000; Ki, Mi, Gi: of 1,024; K: 1,024, where bytes are asked.
+TEST(ConfigArguments, numbers_may_have_a_suffix) {
+  Config config = parse({"--max-connections", "20k", "--time-wait-records=1Mi", "--packet-buffers", "1.5M", "--copy-limit", "2K",
+                         "--mtu", "1.5k", "--seed", "2G", "--addresses", "0.128k", "--set", "tcp.receive_buffer=64K", "--address",
+                         "10.0.0.1/8"});
+  EXPECT_EQ(config.max_connections, 20'000u);
+  EXPECT_EQ(config.max_time_wait, 1u << 20);
+  EXPECT_EQ(config.packet_buffers, 1'500'000u);
+  EXPECT_EQ(config.copy_limit, 2048u);
+  EXPECT_EQ(config.mtu, 1500);
+  EXPECT_EQ(config.seed, 2'000'000'000u);
+  EXPECT_EQ(config.address_count, 128u);
+  EXPECT_EQ(config.tcp.receive_buffer, 65536u);
+  EXPECT_EQ(parse({"--seed", "9223372036854775807"}).seed, uint64_t{INT64_MAX});  // no digit is lost
+}
+
 using ConfigArgumentsDeath = testing::Test;
+
+TEST(ConfigArgumentsDeath, other_suffixes_are_refused) {
+  auto exit_2 = testing::ExitedWithCode(2);
+  for (const char* text : {"20K", "20KB", "20m", "20 k", "k", "1.0001k", "1.k", ".5k", "-1k", "1e3", "20kk", "20T", "1.5", "20ki",
+                           "99999999999G", "18446744073709551616k"})
+    EXPECT_EXIT(parse({"--max-connections", text}), exit_2, "^millrace-echo: --max-connections: '[^\n]*\n$") << text;
+  EXPECT_EXIT(parse({"--copy-limit", "2KiB"}), exit_2, "--copy-limit");
+}
+
+TEST(ConfigArgumentsDeath, an_unknown_flag_is_told_with_the_nearest_one) {
+  auto exit_2 = testing::ExitedWithCode(2);
+  EXPECT_EXIT(parse({"--prot", "7"}), exit_2, "^millrace-echo: unknown flag --prot, expected perhaps --port [^\n]*\n$");
+  EXPECT_EXIT(parse({"--adress=10.9.0.2/24"}), exit_2, "unknown flag --adress, expected perhaps --address ");
+  EXPECT_EXIT(parse({"--port", "7", "--max-conections", "7"}), exit_2, "--max-conections, expected perhaps --max-connections ");
+  EXPECT_EXIT(parse({"--nothing-like-that-at-all"}), exit_2, "unknown flag --nothing-like-that-at-all \\(flags: ");
+  EXPECT_EXIT(parse({"7"}), exit_2, "a word too many: 7 ");
+}
+
+TEST(ConfigArgumentsDeath, the_version) {
+  EXPECT_EXIT(parse({"--version"}), testing::ExitedWithCode(0), "");
+}
 
 TEST(ConfigArgumentsDeath, wrong_use_says_so_in_one_line_and_exits_with_2) {
   auto exit_2 = testing::ExitedWithCode(2);

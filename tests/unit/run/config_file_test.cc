@@ -229,11 +229,12 @@ TEST(ConfigFile, times_and_quantities) {
   EXPECT_EQ(to_text(seconds(60)), "60s");
   EXPECT_EQ(to_text(seconds(7200)), "2h");
   double q = 0;
-  for (auto [text, value] : {std::pair{"250", 250.0}, {"10k", 1e4}, {"1.5M", 1.5e6}, {"2G", 2e9}}) {
+  for (auto [text, value] : {std::pair{"250", 250.0}, {"10k", 1e4}, {"1.5M", 1.5e6}, {"2G", 2e9}, {"2Ki", 2048.0}, {"1.5Mi", 1572864.0},
+                             {"1Gi", 1073741824.0}}) {
     EXPECT_TRUE(parse_quantity(text, q)) << text;
     EXPECT_EQ(q, value) << text;
   }
-  for (const char* text : {"", "k", "1kk", "-5", "1T"}) EXPECT_FALSE(parse_quantity(text, q)) << text;
+  for (const char* text : {"", "k", "1kk", "-5", "1T", "10K", "1ki", "1Kib"}) EXPECT_FALSE(parse_quantity(text, q)) << text;
 }
 
 }  // namespace

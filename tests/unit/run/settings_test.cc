@@ -44,6 +44,44 @@ TEST(Settings, a_gateway_must_be_on_the_link_and_another) {
   EXPECT_EQ(refusal(config), "");
 }
 
+// Clouds give a host /32 and a gateway that is on the link without being in a common network.
+TEST(Settings, with_a_prefix_of_32_the_gateway_may_be_any_on_the_link) {
+  Config config;
+  config.prefix_length = 32;
+  for (Ipv4Address gateway : {ipv4(10, 9, 0, 1), ipv4(10, 9, 0, 255), ipv4(172, 31, 1, 1), ipv4(169, 254, 1, 1)}) {
+    config.gateway = gateway;
+    EXPECT_EQ(refusal(config), "") << to_string(gateway);
+    EXPECT_TRUE(is_neighbor(config, gateway));
+  }
+  EXPECT_FALSE(is_neighbor(config, ipv4(10, 9, 0, 1)));
+  EXPECT_FALSE(is_neighbor(config, Ipv4Address{}));
+  config.neighbors = {{config.gateway, {{2, 0, 0, 0, 0, 1}}}};
+  EXPECT_EQ(refusal(config), "");
+  config.neighbors[0].address = ipv4(10, 9, 0, 1);
+  EXPECT_TRUE(contains(refusal(config), "10.9.0.1 is no other host"));
+  config.neighbors.clear();
+  for (Ipv4Address gateway : {ipv4(224, 0, 0, 1), ipv4(127, 0, 0, 1), ipv4(255, 255, 255, 255), config.address}) {
+    config.gateway = gateway;
+    EXPECT_TRUE(contains(refusal(config), to_string(gateway).c_str())) << to_string(gateway);
+  }
+  config.prefix_length = 24;
+  config.gateway = ipv4(10, 9, 0, 255);
+  EXPECT_TRUE(contains(refusal(config), "no address that a gateway may have"));
+}
+
+TEST(Settings, the_kernels_end_of_a_tap_is_the_gateway_or_a_free_address) {
+  Config config;
+  config.device = "net_tap0,iface=mr0";
+  EXPECT_EQ(kernel_end_of_tap(config), "sudo ip address add 10.9.0.1/24 dev mr0");
+  config.prefix_length = 31;
+  EXPECT_EQ(kernel_end_of_tap(config), "sudo ip address add 10.9.0.3/31 dev mr0");
+  config.address = ipv4(10, 9, 0, 3);
+  EXPECT_EQ(kernel_end_of_tap(config), "sudo ip address add 10.9.0.2/31 dev mr0");
+  config.prefix_length = 32;
+  config.gateway = ipv4(172, 31, 1, 1);
+  EXPECT_EQ(kernel_end_of_tap(config), "sudo ip address add 172.31.1.1/32 dev mr0; sudo ip route add 10.9.0.3 dev mr0");
+}
+
 TEST(Settings, consecutive_addresses_must_fit_the_subnet) {
   Config config;
   config.address_count = 253;  // 10.9.0.2 to .254

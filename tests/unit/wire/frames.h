@@ -77,6 +77,13 @@ inline Bytes make_frame(TxSegment tx, const Bytes& text = {}, std::span<const Sa
   return out;
 }
 
+// The same frame with a tag of 802.1Q: three bits of priority, one of eligibility to be dropped, twelve of a VLAN.
+inline Bytes tagged(Bytes frame, uint16_t tag) {
+  const uint8_t bytes[] = {0x81, 0x00, static_cast<uint8_t>(tag >> 8), static_cast<uint8_t>(tag)};
+  frame.insert(frame.begin() + 12, std::begin(bytes), std::end(bytes));
+  return frame;
+}
+
 inline Bytes random_bytes(Random& random, size_t length) {
   Bytes out(length);
   for (auto& b : out) b = static_cast<uint8_t>(random.next());

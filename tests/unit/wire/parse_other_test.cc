@@ -99,5 +99,60 @@ TEST(Parse, IcmpToManyIsDropped) {
   EXPECT_EQ(verdict_of(make_frame(tx, Bytes(8))), Count::drop_not_for_us);
 }
 
+// IEEE 802.1Q: a tag with VLAN 0 carries a priority, and the frame belongs where an untagged one does.
+constexpr uint16_t priority_tags[] = {0x0000, 0x2000, 0xe000, 0x1000, 0xf000};
+
+TEST(Parse, PriorityTaggedSegmentsCountAsUntagged) {
+  const Bytes plain = make_frame(peer_segment(ack | psh), Bytes{1, 2, 3, 4, 5});
+  for (uint16_t tag : priority_tags) {
+    Bytes f = tagged(plain, tag);
+    f.resize(80, 0xee);  // padding is still none of the text
+    accept(f, [](const Segment& seg) {
+      EXPECT_EQ(seg.seq.value, 1000u);
+      EXPECT_EQ(seg.text_len, 5);
+      EXPECT_EQ(std::memcmp(seg.packet.handle + seg.text_offset, "\1\2\3\4\5", 5), 0);
+      EXPECT_EQ(seg.source, peer_mac);
+    });
+  }
+}
+
+TEST(Parse, PriorityTaggedArpAndIcmpCountAsUntagged) {
+  TxSegment request, echo = peer_segment();
+  request.kind = TxSegment::arp_request;
+  request.destination = Mac::broadcast();
+  request.local = peer_ip;
+  request.remote = own_ip;
+  echo.kind = TxSegment::icmp_echo_reply;
+  for (uint16_t tag : priority_tags) {
+    const Block blocks[] = {Block(tagged(make_frame(request), tag)), Block(tagged(make_frame(echo, Bytes(9, 3)), tag))};
+    const Frame frames[] = {blocks[0].frame(), blocks[1].frame()};
+    Parsed parsed;
+    parsed.run(frames);
+    ASSERT_EQ(parsed.burst.others, 2u);
+    const OtherFrame &first = parsed.burst.other[0], &second = parsed.burst.other[1];
+    ArpPacket arp;
+    ASSERT_TRUE(parse_arp({frames[0].data + first.offset, first.length}, arp));
+    EXPECT_EQ(arp.sender, peer_ip);
+    EXPECT_EQ(first.mac, peer_mac);
+    IcmpMessage message;
+    EXPECT_TRUE(parse_icmp({frames[1].data + second.offset, second.length}, message));
+    EXPECT_EQ(second.length, 13);
+  }
+}
+
+TEST(Parse, TagsOfVlansAreNotOurs) {
+  const Bytes plain = make_frame(peer_segment());
+  for (uint16_t vlan : {1, 2, 0x0fff, 0x2001}) EXPECT_EQ(verdict_of(tagged(plain, vlan)), Count::drop_ethertype) << vlan;
+  EXPECT_EQ(verdict_of(tagged(tagged(plain, 0), 0)), Count::drop_ethertype);  // one tag, not several
+  // Each length: what is cut short is dropped, and nothing behind it is read.
+  const Bytes whole = tagged(plain, 0);
+  for (size_t length = 0; length < whole.size(); ++length)
+    EXPECT_NE(verdict_of({whole.data(), length}), accepted) << length;
+  EXPECT_EQ(verdict_of(whole), accepted);
+  Bytes other = whole;
+  other[0] ^= 4;
+  EXPECT_EQ(verdict_of(other), Count::drop_not_for_us);
+}
+
 }  // namespace
 }  // namespace millrace::wire

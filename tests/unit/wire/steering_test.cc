@@ -128,11 +128,23 @@ TEST_F(SteeringTest, AnIcmpErrorGoesByTheFlowThatItQuotes) {
   EXPECT_EQ(destination(other), here);
 }
 
+// A priority tag changes nothing of it; behind a VLAN's there is nothing for us.
+TEST_F(SteeringTest, APriorityTagIsPassedOver) {
+  TxSegment arp;
+  arp.kind = TxSegment::arp_request;
+  for (uint16_t tag : {0x0000, 0xe000}) {
+    EXPECT_EQ(destination(tagged(make_frame(peer_segment()), tag)), owner_of_segment());
+    EXPECT_EQ(destination(tagged(icmp_frame(3), tag)), owner_of_segment());
+    EXPECT_EQ(destination(tagged(make_frame(arp), tag)), Steering::everyone);
+  }
+  EXPECT_EQ(destination(tagged(make_frame(peer_segment()), 7)), here);
+}
+
 // Nothing is read behind the frame (the blocks are of exactly its size), and nothing goes astray to no core.
 TEST_F(SteeringTest, WhateverComesGoesSomewhere) {
   Random random(7);
   for (int round = 0; round < 20'000; ++round) {
-    Bytes frame = round % 3 == 0   ? make_frame(peer_segment())
+    Bytes frame = round % 3 == 0   ? round % 2 == 0 ? make_frame(peer_segment()) : tagged(make_frame(peer_segment()), 0)
                   : round % 3 == 1 ? icmp_frame(static_cast<uint8_t>(random.below(13)), random.below(36))
                                    : random_bytes(random, random.below(90));
     frame.resize(random.below(static_cast<uint32_t>(frame.size()) + 1));
