@@ -8,8 +8,8 @@ set -eu
 
 build_packages="build-essential meson ninja-build pkg-config libdpdk-dev dpdk-dev libnuma-dev nlohmann-json3-dev
   libcli11-dev libtomlplusplus-dev libgtest-dev libbenchmark-dev libhttp-parser-dev libpcap-dev"
-test_packages="clang libclang-rt-14-dev tshark tcpdump nginx-light wrk netcat-openbsd curl iproute2 ethtool
-  python3 valgrind iptables hping3 qemu-system-x86"
+test_packages="clang libclang-rt-14-dev tshark tcpdump nginx-light wrk apache2-utils netcat-openbsd curl iproute2
+  ethtool python3 valgrind iptables hping3 qemu-system-x86"
 
 usage() {
   sed -n '3,6s/^# \{0,1\}//p' "$0"

@@ -28,6 +28,7 @@ import cases_doctor  # noqa: F401
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
 import cases_flood  # noqa: F401
+import cases_http  # noqa: F401
 import cases_icmp  # noqa: F401
 import cases_idle  # noqa: F401
 import cases_link  # noqa: F401
