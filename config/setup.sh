@@ -9,7 +9,7 @@ set -eu
 build_packages="build-essential meson ninja-build pkg-config libdpdk-dev dpdk-dev libnuma-dev nlohmann-json3-dev
   libcli11-dev libtomlplusplus-dev libgtest-dev libbenchmark-dev libhttp-parser-dev libpcap-dev
   dpdk iproute2 kmod ethtool libcap2-bin"  # the last line: tools that messages and pages name
-test_packages="clang libclang-rt-14-dev tshark tcpdump nginx-light wrk netcat-openbsd curl
+test_packages="clang libclang-rt-14-dev tshark tcpdump nginx-light wrk apache2-utils netcat-openbsd curl
   python3 valgrind iptables hping3 qemu-system-x86"
 
 usage() {

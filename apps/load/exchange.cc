@@ -21,7 +21,9 @@ Exchange::Exchange(const Plan& plan, double cycles_per_second)
       arrivals_(plan.pace, plan.arrival, cycles_per_second, plan.config.seed),
       times_(depth_ > 1 ? uint64_t{depth_} * plan.connections : 0),
       offered_(is_open_ ? plan.connections : 0) {
-  if (plan.workload == Workload::http) http_ = std::make_unique<HttpResponses>(plan);
+  if (plan.workload != Workload::http) return;
+  http_ = std::make_unique<HttpResponses>(plan);
+  http_latencies_.resize(status_classes);
 }
 
 void Exchange::begin(uint64_t cycles) {
@@ -78,16 +80,14 @@ void Exchange::fill(Channel& channel, Lane& lane, uint64_t now) {
 void Exchange::deal_out(Channel& channel) {
   uint64_t now = read_cycles();
   for (uint32_t i = 0; i < begin_per_turn && offered_count_ != 0 && begun_ != limit_; ++i) {
-    if (arrivals_.due() > now) return;
+    if (again_.empty() && arrivals_.due() > now) return;
     Lane& lane = lanes_[offered_[offered_head_]];
     offered_head_ = offered_head_ + 1 == offered_.size() ? 0 : offered_head_ + 1;
     --offered_count_;
     lane.queued = false;
     bool usable = (lane.phase == Phase::ready || lane.phase == Phase::waiting) && lane.underway < depth_;
     if (!usable) continue;  // lost since; it is offered again when it has a connection
-    uint64_t since = arrivals_.take();
-    most_late_ = std::max<uint64_t>(most_late_, now - since);
-    request(channel, lane, since);
+    request(channel, lane, take_due(now));
     if (lane.underway < depth_) offer(lane);
   }
 }
@@ -99,17 +99,22 @@ void Exchange::offer(Lane& lane) {
   offered_[at >= offered_.size() ? at - offered_.size() : at] = number_of(lane);
 }
 
+// When the request that is due was meant to begin: first one that is to be made again, which is no delay of ours.
+uint64_t Exchange::take_due(uint64_t now) {
+  if (!again_.empty()) {
+    uint64_t since = again_.back();
+    again_.pop_back();
+    return since;
+  }
+  uint64_t since = arrivals_.take();
+  most_late_ = std::max<uint64_t>(most_late_, now - since);
+  return since;
+}
+
 bool Exchange::may_open(uint64_t& since) {
   if (!is_open_ || !closes_each_) return true;
-  if (!again_.empty()) {
-    since = again_.back();
-    again_.pop_back();
-    return true;
-  }
-  uint64_t now = since;
-  if (arrivals_.due() > now) return false;
-  since = arrivals_.take();
-  most_late_ = std::max<uint64_t>(most_late_, now - since);
+  if (again_.empty() && arrivals_.due() > since) return false;
+  since = take_due(since);
   return true;
 }
 
@@ -181,32 +186,63 @@ void Exchange::received_several(Channel& channel, const Event& event) {
   }
 }
 
-// One event may end several responses, and the last of them the connection.
+// One event may end several responses, and the last of them the connection. The next request leaves when all of the text
+// was read: what stands behind the responses that were awaited is no answer to it.
 void Exchange::received_http(Channel& channel, const Event& event) {
   Lane& lane = lanes_[event.token];
+  if (lane.phase == Phase::aborted) return;
   tally_.bytes_received += event.length;
-  HttpResponses::Outcome outcome = http_->parse(static_cast<uint32_t>(event.token), event.bytes());
-  if (outcome.ended > lane.underway || lane.phase == Phase::closing) return protocol_error(channel, event);
+  std::span<const uint8_t> text = event.bytes();
   uint64_t now = read_cycles();
-  if (outcome.is_last && !closes_each_) {
-    // "Connection: close": what is underway behind it has no answer coming, and is asked for again elsewhere.
-    begun_ -= lane.underway - outcome.ended;
-    uint16_t ended_here = static_cast<uint16_t>(outcome.ended);
-    for (; ended_here > 0; --ended_here) {
-      latency_.record(scale_.ns(now - (depth_ == 1 ? lane.since : time_of(lane, lane.oldest++))));
-      ++tally_.requests;
-      ended();
-    }
-    lane.underway = 0;
+  bool is_any = false, is_last = lane.phase == Phase::closing;
+  while (!text.empty()) {
+    HttpResponses::Reading reading =
+        http_->read(static_cast<uint32_t>(event.token), text, lane.underway != 0 && !is_last);
+    text = text.subspan(reading.taken);
+    if (reading.what == HttpResponses::Reading::What::wrong) return protocol_error(channel, event);
+    if (reading.what == HttpResponses::Reading::What::more) continue;
+    responded(lane, reading, now);
+    is_any = true;
+    is_last = reading.is_last;
+  }
+  if (is_any) go_on(channel, lane, is_last, now);
+}
+
+void Exchange::responded(Lane& lane, const HttpResponses::Reading& reading, uint64_t now) {
+  uint64_t ns = scale_.ns(now - (depth_ == 1 ? lane.since : time_of(lane, lane.oldest)));
+  if (depth_ != 1) lane.oldest = static_cast<uint16_t>((lane.oldest + 1) % depth_);
+  latency_.record(ns);
+  http_latencies_[class_of(reading.status)].record(ns);
+  ++tally_.requests;
+  tally_.errors.status += !reading.is_expected;
+  --lane.underway;
+  if (!closes_each_) ended();
+}
+
+// After responses: the connection's end, or more requests.
+void Exchange::go_on(Channel& channel, Lane& lane, bool is_last, uint64_t now) {
+  if (closes_each_ || is_last) {
+    ask_elsewhere(lane);
     leave_ready(lane, Phase::closing);
-    channel.close(event.connection);
+    // A server that was asked to close, and says that it does, is the first to do so.
+    if (!closes_each_ || closes_first_ || !is_last) channel.close(lane.connection);
     return;
   }
-  for (; outcome.ended > 0; --outcome.ended) answered(channel, lane, now);
-  // A server that was asked to close and does not mean to.
-  if (closes_each_ && !closes_first_ && !outcome.is_last && lane.phase == Phase::closing)
-    channel.close(event.connection);
-  if (outcome.is_wrong) protocol_error(channel, event);
+  if (lane.underway == 0) lane.phase = Phase::ready;
+  if (is_open_)
+    offer(lane);
+  else
+    fill(channel, lane, now);
+}
+
+// What is underway behind a connection's last response has no answer coming.
+void Exchange::ask_elsewhere(Lane& lane) {
+  begun_ -= lane.underway;
+  for (; is_open_ && lane.underway > 0; --lane.underway) {
+    again_.push_back(time_of(lane, lane.oldest));
+    lane.oldest = static_cast<uint16_t>((lane.oldest + 1) % depth_);
+  }
+  lane.underway = 0;
 }
 
 // --- the rest ---
@@ -217,7 +253,10 @@ void Exchange::other(Channel& channel, const Event& event) {
       if (!stopped_) connected(channel, event);
       break;
     case Event::peer_closed: peer_closed(channel, event); break;
-    case Event::closed: closed(channel, event); break;
+    case Event::closed:
+      note_reset(event);
+      closed(channel, event);
+      break;
     case Event::failed:
       if (!event.connection)
         connect_failed(channel, event);
@@ -231,26 +270,28 @@ void Exchange::other(Channel& channel, const Event& event) {
   }
 }
 
+// Every request has its response, and the connection ends with an RST.
+void Exchange::note_reset(const Event& event) {
+  const Lane& lane = lanes_[event.token];
+  bool is_open = lane.phase == Phase::ready || lane.phase == Phase::closing;
+  if (http_ && !stopped_ && event.reason == Event::reset && is_open && lane.underway == 0)
+    http_->count_reset(static_cast<uint32_t>(event.token));
+}
+
 void Exchange::peer_closed(Channel& channel, const Event& event) {
   Lane& lane = lanes_[event.token];
   if (stopped_ || lane.phase == Phase::closing) return channel.close(event.connection);
-  // A body that ends with its connection has come to its end; a kept connection without requests may be
-  // closed by its server at any time.
-  bool ends_body =
-      http_ && lane.underway == 1 && http_->parse(static_cast<uint32_t>(event.token), {}).ended == 1;
-  if (ends_body && closes_each_) {
-    answered(channel, lane, read_cycles());
-  } else if (ends_body) {
-    latency_.record(scale_.ns(read_cycles() - (depth_ == 1 ? lane.since : time_of(lane, lane.oldest))));
-    ++tally_.requests;
-    ended();
-    lane.underway = 0;
-    leave_ready(lane, Phase::closing);
-  } else if (http_ && lane.underway == 0 && !closes_each_) {
-    leave_ready(lane, Phase::closing);
-  } else {
+  if (http_ && lane.underway != 0) {
+    // A body without a length ends with its connection.
+    HttpResponses::Reading reading = http_->end(static_cast<uint32_t>(event.token));
+    if (reading.what != HttpResponses::Reading::What::response) return protocol_error(channel, event);
+    responded(lane, reading, read_cycles());
+    ask_elsewhere(lane);
+  } else if (!http_ || closes_each_) {
     return protocol_error(channel, event);
   }
+  // A kept connection without requests may be closed by its server at any time.
+  leave_ready(lane, Phase::closing);
   channel.close(event.connection);
 }
 
@@ -266,6 +307,7 @@ uint64_t Exchange::not_sent(uint64_t cycles) const {
 }
 
 uint64_t Exchange::next_due() const {
+  if (!again_.empty() && offered_count_ != 0) return 0;
   return is_open_ && started_ && begun_ != limit_ ? arrivals_.due() : UINT64_MAX;
 }
 

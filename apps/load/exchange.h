@@ -24,8 +24,9 @@ class Exchange final : public Load {
   uint64_t not_sent(uint64_t cycles) const override;
   uint64_t unanswered() const override;
   uint64_t next_due() const override;
-  // http: how often each status came.
+  // http: what came of responses, and how long those of each class of status took.
   const HttpResponses* http() const { return http_.get(); }
+  const Histogram& http_latency(unsigned status_class) const { return http_latencies_[status_class]; }
 
  private:
   void opened(Channel& channel, Lane& lane, const Event& event, uint64_t now) override;
@@ -44,6 +45,11 @@ class Exchange final : public Load {
   void received(Channel& channel, const Event& event);
   void received_several(Channel& channel, const Event& event);
   void received_http(Channel& channel, const Event& event);
+  void responded(Lane& lane, const HttpResponses::Reading& reading, uint64_t now);
+  void go_on(Channel& channel, Lane& lane, bool is_last, uint64_t now);
+  void ask_elsewhere(Lane& lane);
+  void note_reset(const Event& event);
+  uint64_t take_due(uint64_t now);
   void answered(Channel& channel, Lane& lane, uint64_t now);
   void other(Channel& channel, const Event& event);
   void peer_closed(Channel& channel, const Event& event);
@@ -58,12 +64,14 @@ class Exchange final : public Load {
   const Payload request_;
   const Payload response_;
   std::unique_ptr<HttpResponses> http_;
+  std::vector<Histogram> http_latencies_;  // by class
   Arrivals arrivals_;
   std::vector<uint64_t> times_;  // with a pipeline: when the requests underway began, a ring for each lane
   // Open loop: numbers of lanes, the one that waits longest first. A lane stands in it once.
   std::vector<uint32_t> offered_;
   uint32_t offered_head_ = 0, offered_count_ = 0;
-  std::vector<uint64_t> again_;  // connects that found no port: when they were due
+  // When they were due: connects that found no port, and requests whose connection ended before their turn.
+  std::vector<uint64_t> again_;
   uint32_t begin_next_ = 0;      // closed loop: lanes before it have had their first request
 };
 

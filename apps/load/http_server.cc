@@ -15,12 +15,19 @@ static constexpr uint64_t most_directory = uint64_t{256} << 20;  // bytes of all
 
 HttpServer::HttpServer(const Plan& plan) : Server(plan), slots_(server_config(plan).max_connections) {
   options_.report_sent = 1;
-  http_parser_settings_init(&callbacks_);
-  callbacks_.on_url = on_url;
-  callbacks_.on_message_complete = on_complete;
   not_found_ = &make("404 Not Found", "text/plain", "not found\n", 10);
   too_many_ = &make("503 Service Unavailable", "text/plain", "too many different paths\n", 25);
-  not_allowed_ = &make("405 Method Not Allowed", "text/plain", "GET or POST\n", 12);
+  not_allowed_ =
+      &make("405 Method Not Allowed", "text/plain", "GET or POST\n", 12, "Allow: GET, HEAD, POST, PUT\r\n");
+  contents_.push_back({.head_keep = "HTTP/1.1 100 Continue\r\n\r\n"});
+  proceed_ = &contents_.back();
+  for (auto [status, text] : {std::pair{400u, "400 Bad Request"},
+                              {414u, "414 URI Too Long"},
+                              {431u, "431 Request Header Fields Too Large"},
+                              {505u, "505 HTTP Version Not Supported"}}) {
+    std::string body = std::string(text) + "\n";
+    refusals_[status] = &make(text, "text/plain", body, body.size());
+  }
   if (!plan.server.directory.empty()) read_directory(plan.server.directory);
 }
 
@@ -54,10 +61,11 @@ void HttpServer::read_directory(const std::string& directory) {
 }
 
 const Content& HttpServer::make(const std::string& status, const std::string& type, std::string file,
-                                uint64_t body) {
+                                uint64_t body, const std::string& more_lines) {
   std::string head = "HTTP/1.1 " + status + "\r\nServer: millrace-load\r\nContent-Type: " + type +
-                     "\r\nContent-Length: " + std::to_string(body) + "\r\n";
-  contents_.push_back({head + "\r\n", head + "Connection: close\r\n\r\n", std::move(file), body});
+                     "\r\nContent-Length: " + std::to_string(body) + "\r\n" + more_lines;
+  contents_.push_back({head + "\r\n", head + "Connection: keep-alive\r\n\r\n",
+                       head + "Connection: close\r\n\r\n", std::move(file), body});
   return contents_.back();
 }
 
@@ -80,47 +88,48 @@ void HttpServer::accepted(Channel&, const Event& event) {
   auto& slot = slots_[event.connection.slot()];
   if (slot == nullptr) slot = std::make_unique<Slot>();
   *slot = Slot{};
-  http_parser_init(&slot->parser, HTTP_REQUEST);
 }
 
-int HttpServer::on_url(http_parser* parser, const char* at, size_t length) {
-  constexpr size_t longest = 8192;
-  std::string& url = static_cast<std::pair<HttpServer*, Slot*>*>(parser->data)->second->url;
-  if (url.size() + length > longest) return 1;
-  url.append(at, length);
-  return 0;
-}
-
-int HttpServer::on_complete(http_parser* parser) {
-  auto [server, slot] = *static_cast<std::pair<HttpServer*, Slot*>*>(parser->data);
-  server->answer(*slot);
-  return 0;
+void HttpServer::respond(Slot& slot, const Content& content, const std::string& head, bool has_body) {
+  uint64_t head_end = slot.end + head.size(), end = head_end + (has_body ? content.body : 0);
+  slot.responses.push_back({&content, &head, slot.end, head_end, end});
+  slot.end = end;
 }
 
 void HttpServer::answer(Slot& slot) {
-  if (slot.closing) return;
-  bool is_allowed = slot.parser.method == HTTP_GET || slot.parser.method == HTTP_POST ||
-                    slot.parser.method == HTTP_PUT || slot.parser.method == HTTP_HEAD;
-  const Content& content = is_allowed ? content_of(slot.url) : *not_allowed_;
-  slot.url.clear();
-  slot.closing = !http_should_keep_alive(&slot.parser);
-  uint64_t head = (slot.closing ? content.head_close : content.head_keep).size();
-  uint64_t body = slot.parser.method == HTTP_HEAD ? 0 : content.body;
-  slot.responses.push_back({&content, slot.end, slot.end + head, slot.end + head + body, slot.closing});
-  slot.end += head + body;
+  http_method method = slot.requests.method();
+  bool is_allowed = method == HTTP_GET || method == HTTP_POST || method == HTTP_PUT || method == HTTP_HEAD;
+  const Content& content = is_allowed ? content_of(slot.requests.path()) : *not_allowed_;
+  slot.closing = slot.requests.is_last();
+  const std::string& head = slot.closing                  ? content.head_close
+                            : slot.requests.is_kept_1_0() ? content.head_keep_1_0
+                                                          : content.head_keep;
+  respond(slot, content, head, method != HTTP_HEAD);
   ++requests_;
 }
 
+// What it sends behind that cannot be told from a next request: the connection ends.
+void HttpServer::refuse(Slot& slot, unsigned status) {
+  const Content& content = *refusals_.at(status);
+  respond(slot, content, content.head_close, true);
+  slot.closing = slot.lingers = true;
+  count_protocol_error();
+}
+
 void HttpServer::received(Channel& channel, Event& event) {
+  using What = HttpRequests::Reading::What;
   Slot& slot = *slots_[event.connection.slot()];
-  if (slot.closing) return;
-  std::pair<HttpServer*, Slot*> here{this, &slot};
-  slot.parser.data = &here;
-  size_t taken = http_parser_execute(&slot.parser, &callbacks_, reinterpret_cast<const char*>(event.data()),
-                                     event.length);
-  if (HTTP_PARSER_ERRNO(&slot.parser) != HPE_OK || slot.parser.upgrade ||
-      (taken != event.length && !slot.closing))
-    return protocol_error(channel, event.connection);
+  std::span<const uint8_t> text = event.bytes();
+  while (!text.empty() && !slot.closing) {
+    HttpRequests::Reading reading = slot.requests.read(text);
+    switch (reading.what) {
+      case What::more: break;
+      case What::proceed: respond(slot, *proceed_, proceed_->head_keep, false); break;
+      case What::request: answer(slot); break;
+      case What::unusable: refuse(slot, slot.requests.status()); break;
+    }
+    text = text.subspan(reading.taken);
+  }
   pump(channel, event.connection);
 }
 
@@ -135,8 +144,7 @@ Slice HttpServer::piece_at(const Slot& slot, uint64_t at) const {
     return Channel::registered({bytes + from, std::min<uint64_t>(longest, text.size() - from)});
   };
   const Content& content = *response->content;
-  if (at < response->head_end)
-    return slice_of(response->close ? content.head_close : content.head_keep, at - response->begin);
+  if (at < response->head_end) return slice_of(*response->head, at - response->begin);
   Slice slice = content.file.empty() ? page_.at(at - response->head_end)
                                      : slice_of(content.file, at - response->head_end);
   slice.length = static_cast<uint16_t>(std::min<uint64_t>(slice.length, response->end - at));
@@ -158,7 +166,7 @@ void HttpServer::sent(Channel& channel, const Event& event) {
   while (!slot.responses.empty() && slot.responses.front().end <= slot.flow.acked) slot.responses.pop_front();
   if (slot.flow.written < slot.end)
     pump(channel, event.connection);
-  else if (slot.closing && slot.flow.acked == slot.end)
+  else if (slot.closing && !slot.lingers && slot.flow.acked == slot.end)
     channel.close(event.connection);
 }
 
@@ -166,6 +174,7 @@ void HttpServer::peer_closed(Channel& channel, ConnectionId connection) {
   Slot& slot = *slots_[connection.slot()];
   if (slot.flow.acked == slot.end) return channel.close(connection);
   slot.closing = true;  // it still gets what it has asked for
+  slot.lingers = false;
   pump(channel, connection);
 }
 

@@ -114,9 +114,17 @@ static void add_pace(Json& out, const Meter& meter) {
 
 static void add_http(Json& out, const Meter& meter) {
   if (!meter.has_http()) return;
-  Json statuses = Json::object();
+  Json statuses = Json::object(), latencies = Json::object();
   for (auto [status, count] : meter.http_statuses()) statuses[std::to_string(status)] = count;
-  out["http"] = {{"statuses", statuses}, {"first_error", meter.http_error()}};
+  for (unsigned i = 2; i < status_classes; ++i)
+    if (Histogram latency = meter.http_latency(i); latency.count() != 0)
+      latencies[std::to_string(i) + "xx"] = latencies_of(latency);
+  HttpResponses::Surplus surplus = meter.http_surplus();
+  out["http"] = {{"statuses", statuses},
+                 {"latency_us", latencies},
+                 {"behind_responses",
+                  {{"bytes", surplus.bytes}, {"empty_lines", surplus.empty_lines}, {"resets", surplus.resets}}},
+                 {"first_error", meter.http_error()}};
 }
 
 Json make_json(const Meter& meter, const std::string& why) {
@@ -144,6 +152,7 @@ Json make_json(const Meter& meter, const std::string& why) {
                 {"timed_out", e.timed_out},
                 {"unreachable", e.unreachable},
                 {"protocol", e.protocol},
+                {"status", e.status},
                 {"other", e.other + meter.server_failures()}}}};
   out["failed"] = why;
   add_pace(out, meter);

@@ -115,6 +115,10 @@ void Meter::begin(uint64_t cycles) {
   if (plan_.warmup.ns != 0) {
     warmup_ = all_latencies();
     connect_warmup_ = all_connect_latencies();
+    if (has_http()) {
+      http_statuses_warmup_ = all_http_statuses();
+      for (unsigned i = 0; i < status_classes; ++i) http_warmup_[i] = all_http_latencies(i);
+    }
   }
   before_ = all_latencies();
   first_ = read();
@@ -211,8 +215,12 @@ uint64_t Meter::most_late_ns() const {
   return most;
 }
 
+static const Exchange* exchange_of(const Load* load) {
+  return dynamic_cast<const Exchange*>(load);
+}
+
 static const HttpResponses* http_of(const Load* load) {
-  auto* exchange = dynamic_cast<const Exchange*>(load);
+  const Exchange* exchange = exchange_of(load);
   return exchange == nullptr ? nullptr : exchange->http();
 }
 
@@ -220,10 +228,35 @@ bool Meter::has_http() const {
   return ends_.has_load() && http_of(ends_.loads[0]) != nullptr;
 }
 
-std::map<unsigned, uint64_t> Meter::http_statuses() const {
+std::map<unsigned, uint64_t> Meter::all_http_statuses() const {
   std::map<unsigned, uint64_t> sum;
   for (const Load* load : ends_.loads)
     for (auto [status, count] : http_of(load)->statuses()) sum[status] += count;
+  return sum;
+}
+
+Histogram Meter::all_http_latencies(unsigned status_class) const {
+  Histogram sum;
+  for (const Load* load : ends_.loads) sum.merge(exchange_of(load)->http_latency(status_class));
+  return sum;
+}
+
+std::map<unsigned, uint64_t> Meter::http_statuses() const {
+  std::map<unsigned, uint64_t> out = all_http_statuses();
+  for (auto [status, count] : http_statuses_warmup_)
+    if ((out[status] -= count) == 0) out.erase(status);
+  return out;
+}
+
+Histogram Meter::http_latency(unsigned status_class) const {
+  Histogram out;
+  out.set_difference(all_http_latencies(status_class), http_warmup_[status_class]);
+  return out;
+}
+
+HttpResponses::Surplus Meter::http_surplus() const {
+  HttpResponses::Surplus sum;
+  for (const Load* load : ends_.loads) sum.add(http_of(load)->surplus());
   return sum;
 }
 

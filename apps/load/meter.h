@@ -5,6 +5,7 @@
 
 #include <millrace/millrace.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -81,7 +82,10 @@ class Meter {
   double cpu_percent() const;  // how much of its CPUs this process has had
   Duration longest_turn() const;
   uint64_t most_late_ns() const;
+  // Of the measured time, after end().
   std::map<unsigned, uint64_t> http_statuses() const;
+  Histogram http_latency(unsigned status_class) const;
+  HttpResponses::Surplus http_surplus() const;  // of the whole run
   std::string http_error() const;  // the first
   bool has_http() const;
   bool has_begun() const { return first_.cycles != 0; }
@@ -107,6 +111,8 @@ class Meter {
   double seconds_between(const Reading& from, const Reading& to) const;
   Histogram all_latencies() const;
   Histogram all_connect_latencies() const;
+  std::map<unsigned, uint64_t> all_http_statuses() const;
+  Histogram all_http_latencies(unsigned status_class) const;
 
   const Plan& plan_;
   const Ends ends_;
@@ -115,6 +121,8 @@ class Meter {
   Histogram before_;  // all latencies until the last row
   Histogram warmup_, connect_warmup_;  // and until the begin
   Histogram latency_, connect_latency_;
+  std::map<unsigned, uint64_t> http_statuses_warmup_;
+  std::array<Histogram, status_classes> http_warmup_;
   std::vector<Row> series_;
   uint64_t not_sent_ = 0, unanswered_ = 0;
 };

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "http_status.h"
 #include "rate.h"
 #include "targets.h"
 
@@ -37,7 +38,9 @@ struct HttpPlan {
   std::string method = "GET";
   uint32_t body_size = 0;
   bool close = false;  // a connection for each request
-  std::vector<std::string> headers;
+  std::vector<std::string> headers;        // instead of ours, or beside them
+  std::vector<std::string> expect_status;  // as asked for
+  StatusSet expected;                      // as it comes to; empty: any
 };
 
 struct ServerPlan {

@@ -2,7 +2,6 @@
 // Completing a plan. (plan_check.h)
 #include "plan_check.h"
 
-#include <http_parser.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+
+#include "plan_http.h"
 
 namespace millrace::load {
 
@@ -34,43 +35,6 @@ static uint32_t cpu_after(uint32_t lcore, uint32_t count) {
     if (step == CPU_SETSIZE - 1) step = 0;  // around, if there are fewer
   }
   return cpu;
-}
-
-// "http://10.9.0.1:8080/bytes/64" -> a target and "/bytes/64".
-static void split_url(Plan& plan) {
-  const std::string& url = plan.http.url;
-  demand(!url.empty(), "the url is empty", "load.url");
-  plan.http.path = url;
-  if (url[0] == '/') return;
-  http_parser_url parts;
-  http_parser_url_init(&parts);
-  bool ok = http_parser_parse_url(url.data(), url.size(), 0, &parts) == 0 && parts.field_set & 1 << UF_HOST;
-  auto part = [&](int which) { return url.substr(parts.field_data[which].off, parts.field_data[which].len); };
-  demand(ok && part(UF_SCHEMA) == "http", "'" + url + "' is neither a path nor http://A.B.C.D[:PORT]/PATH",
-         "load.url");
-  auto address = parse_ipv4(part(UF_HOST));
-  demand(address.has_value(), "'" + part(UF_HOST) + "' is no IPv4 address: names are not looked up",
-         "load.url");
-  demand(plan.program == Program::client, "a pair has its own server: give a path", "load.url");
-  demand(plan.to.empty(), "the url names a target, and so does --to", "load.url");
-  plan.targets.push_back({*address, static_cast<uint16_t>(parts.port != 0 ? parts.port : 80)});
-  std::string path = parts.field_set & 1 << UF_PATH ? part(UF_PATH) : "/";
-  if (parts.field_set & 1 << UF_QUERY) path += "?" + part(UF_QUERY);
-  plan.http.path = path;
-}
-
-static void complete_http(Plan& plan, const Settings& settings) {
-  for (const std::string& header : plan.http.headers)
-    demand(header.find(':') != std::string::npos && header.find_first_of("\r\n") == std::string::npos,
-           "'" + header + "' is no header line, such as 'Accept: text/html'", "load.headers");
-  const std::string& method = plan.http.method;
-  bool is_word = !method.empty() &&
-                 std::all_of(method.begin(), method.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-  demand(is_word && method != "HEAD" && method != "CONNECT",
-         "'" + method + "' is no method whose response has a body", "load.method");
-  demand(plan.http.url.find_first_of(" \r\n\t") == std::string::npos, "there is a blank in the url",
-         "load.url");
-  if (plan.http.close && !settings.is_set("load.close_first")) plan.close_first = Side::server;
 }
 
 static void complete_targets(Plan& plan) {
@@ -103,6 +67,8 @@ static void complete_client(Plan& plan, const Settings& settings) {
   demand(!plan.http.close || plan.pipeline == 1, "a connection for each request has no pipeline",
          "load.pipeline");
   demand(plan.workload == Workload::http || !plan.http.close, "goes with workload http", "load.close");
+  demand(plan.workload == Workload::http || plan.http.expect_status.empty(), "goes with workload http",
+         "load.expect_status");
   demand(plan.closes_each() || plan.close_first == Side::client,
          "goes with --workload cps, or http with --close", "load.close_first");
   demand(plan.workload == Workload::stream || plan.direction == Direction::send, "goes with workload stream",
@@ -120,7 +86,8 @@ static void complete_client(Plan& plan, const Settings& settings) {
   plan.pace = plan.rate;
   if (plan.workload == Workload::hold)
     plan.pace.from = plan.pace.to = plan.connections / plan.every.seconds();
-  if (plan.workload == Workload::http) complete_http(plan, settings);
+  if (plan.http.close && !settings.is_set("load.close_first")) plan.close_first = Side::server;
+  if (plan.workload == Workload::http) complete_http(plan);
   if (plan.requests == 0 && plan.duration.ns == 0) plan.duration = seconds(5);
   complete_targets(plan);
   demand(plan.connections >= plan.cores(), "fewer connections than cores: some would have nothing to do",

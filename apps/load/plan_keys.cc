@@ -66,12 +66,16 @@ static void add_work(Settings& s, Plan& p) {
 static void add_http(Settings& s, Plan& p) {
   auto flag = [&](unsigned programs, const char* text) { return flag_of(p, programs, text); };
   s.text("url", flag(of_load, "--url"), p.http.url, "http: the path, or http://A.B.C.D:PORT/PATH", "a URL");
-  s.text("method", flag(of_load, "--method"), p.http.method, "http: GET, POST, PUT ...", "a method");
+  s.text("method", flag(of_load, "--method"), p.http.method, "http: GET, HEAD, POST, PUT ...", "a method");
   s.bytes("body_size", flag(of_load, "--body-size"), p.http.body_size, 0, 1 << 20,
            "http: bytes of a request's body");
   s.boolean("close", flag(of_load, "--close"), p.http.close, "http: a connection for each request");
-  s.list("headers", flag(of_load, "--header"), p.http.headers, "http: header lines beside Host",
+  s.list("headers", flag(of_load, "--header"), p.http.headers,
+         "http: a header line; takes the place of Host, User-Agent or Connection if it has that name",
          "\"Name: value\"");
+  s.list("expect_status", flag(of_load, "--expect-status"), p.http.expect_status,
+         "http: statuses that are no error, several with commas; none: any status of a whole response",
+         "200, 2xx");
 }
 
 static void add_time(Settings& s, Plan& p) {

@@ -38,7 +38,7 @@ void Server::listen(Channel& channel) {
 }
 
 void Server::protocol_error(Channel& channel, ConnectionId connection) {
-  if (!is_stopped()) add(protocol_errors_, 1);
+  count_protocol_error();
   channel.abort(connection);
 }
 

@@ -62,6 +62,9 @@ class Server {
 
   bool is_stopped() const { return stopped_.load(relaxed); }
   void protocol_error(Channel& channel, ConnectionId connection);
+  void count_protocol_error() {
+    if (!is_stopped()) add(protocol_errors_, 1);
+  }
   static void add(std::atomic<uint64_t>& counter, uint64_t n) {
     counter.store(counter.load(relaxed) + n, relaxed);
   }

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cinttypes>
 #include <cstdio>
+#include <map>
 
 #include "report.h"
 
@@ -142,15 +143,44 @@ static void print_errors(const Meter& meter) {
               " unreachable, %" PRIu64 " protocol",
               e.refused, e.reset, e.timed_out, e.unreachable, e.protocol);
   if (e.other != 0) std::printf(", %" PRIu64 " without memory", e.other);
+  if (e.status != 0) std::printf(", %" PRIu64 " of another status", e.status);
   if (meter.server_failures() != 0)
     std::printf(", %" PRIu64 " ended badly for the server", meter.server_failures());
   std::printf("; %" PRIu64 " retransmissions, %" PRIu64 " waits for a port\n", meter.retransmitted(),
               meter.port_wait());
-  if (!meter.has_http() || (meter.http_statuses().empty() && meter.http_error().empty())) return;
-  std::printf("http     ");
-  for (auto [status, count] : meter.http_statuses()) std::printf(" %u: %" PRIu64, status, count);
-  if (std::string why = meter.http_error(); !why.empty()) std::printf(" (first error: %s)", why.c_str());
-  std::printf("\n");
+}
+
+static void print_http(const Meter& meter) {
+  if (!meter.has_http()) return;
+  std::map<unsigned, uint64_t> statuses = meter.http_statuses();
+  HttpResponses::Surplus surplus = meter.http_surplus();
+  std::string why = meter.http_error();
+  uint64_t all = 0, refused = 0;  // the server did not do what it was asked for
+  for (auto [status, count] : statuses) {
+    all += count;
+    if (status >= 400) refused += count;
+  }
+  if (all != 0 || !why.empty()) {
+    std::printf("http     ");
+    for (auto [status, count] : statuses) std::printf(" %u: %" PRIu64, status, count);
+    if (!why.empty()) std::printf(" (first error: %s)", why.c_str());
+    std::printf("\n");
+  }
+  if (surplus.sum() != 0)
+    std::printf("          behind complete responses: %" PRIu64 " connections with bytes, %" PRIu64 " reset; %" PRIu64
+                " empty lines\n",
+                surplus.bytes, surplus.resets, surplus.empty_lines);
+  if (refused != 0 && refused == all && statuses.size() == 1)
+    std::printf("WARNING   all %" PRIu64 " responses have status %u\n", all, statuses.begin()->first);
+  else if (refused != 0)
+    std::printf("WARNING   %" PRIu64 " of %" PRIu64 " responses are 4xx or 5xx\n", refused, all);
+}
+
+// Where not all are 2xx: an error page comes faster than what was asked for, or slower.
+static void print_http_latencies(const Meter& meter) {
+  if (!meter.has_http() || meter.http_latency(2).count() == meter.latency().count()) return;
+  for (unsigned i = 2; i < status_classes; ++i)
+    print_latencies((std::string("  ") + std::to_string(i) + "xx").c_str(), meter.http_latency(i));
 }
 
 // Several cores: what each end has handed from one to another, of all the frames that have come to it.
@@ -169,6 +199,7 @@ void print_summary(const Meter& meter, const std::string& why) {
   end_progress();
   print_work(meter);
   print_latencies("latency", meter.latency());
+  print_http_latencies(meter);
   if (meter.plan().closes_each()) print_latencies("connect", meter.connect_latency());
   print_pace(meter);
   print_crossings(meter);
@@ -183,6 +214,7 @@ void print_summary(const Meter& meter, const std::string& why) {
         percent);
   std::printf("turns     longest %.1f us\n", us(meter.longest_turn().ns));
   print_errors(meter);
+  print_http(meter);
   if (!why.empty()) std::printf("FAILED    %s\n", why.c_str());
   std::fflush(stdout);
 }

@@ -32,7 +32,8 @@ struct ErrorsOf {
   Number refused = 0, reset = 0, timed_out = 0, unreachable = 0;
   Number protocol = 0;  // a response of wrong length or content, text or an end that nobody expected
   Number other = 0;     // no memory for a connection
-  uint64_t sum() const { return refused + reset + timed_out + unreachable + protocol + other; }
+  Number status = 0;    // http: a whole response whose status the user does not expect
+  uint64_t sum() const { return refused + reset + timed_out + unreachable + protocol + other + status; }
 };
 
 template <typename Number>
@@ -61,6 +62,7 @@ struct Tally : TallyOf<uint64_t> {
     errors.unreachable += one.errors.unreachable;
     errors.protocol += one.errors.protocol;
     errors.other += one.errors.other;
+    errors.status += one.errors.status;
   }
 };
 

@@ -102,15 +102,57 @@ TEST(Work, http_with_a_connection_for_each_request) {
   }
 }
 
-TEST(Work, http_of_another_status_or_length_is_an_error) {
-  Json json = measure("--workload http --url /none --connections 4 --requests 100 --close", 1);
+// A refusal is an answer: it has a latency, costs no connection, and is told; it is an error for who says so.
+TEST(Work, http_answers_of_error_status_are_answers) {
+  std::string file = file_name(".json");
+  std::string refused = "pair --workload http --url /none --connections 4 --requests 100 --json " + file;
+  for (const char* close : {"", " --close"}) {
+    Outcome outcome = run(refused + close);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+    EXPECT_NE(outcome.output.find("WARNING   all 100 responses have status 404\n"), std::string::npos) << outcome.output;
+    EXPECT_NE(outcome.output.find("  4xx     p50 "), std::string::npos) << outcome.output;
+    Json json = Json::parse(content_of(file));
+    expect_no_errors(json);
+    EXPECT_EQ(json["requests"], 100);
+    EXPECT_EQ(json["connections"], *close == '\0' ? 4 : 100);
+    EXPECT_EQ(json["http"]["statuses"], Json({{"404", 100}}));
+    EXPECT_EQ(json["http"]["latency_us"].size(), 1u);
+    expect_latencies(json["http"]["latency_us"]["4xx"]);
+  }
+}
+
+TEST(Work, http_of_a_status_that_is_not_expected_is_an_error) {
+  std::string work = "--workload http --url /none --connections 4 --requests 100 --expect-status ";
+  Json json = measure(work + "2xx,3xx", 1);
+  EXPECT_EQ(json["requests"], 100);
+  EXPECT_EQ(json["connections"], 4);
+  EXPECT_EQ(json["errors"]["status"], 100);
+  EXPECT_EQ(json["errors"]["protocol"], 0);
+  EXPECT_EQ(json["http"]["first_error"], "status 404");
+  expect_no_errors(measure(work + "404"));
+}
+
+TEST(Work, http_of_another_length_is_an_error) {
+  Json json =
+      measure("--workload http --url /bytes/7 --response-size 8 --connections 4 --requests 100 --close", 1);
   EXPECT_EQ(json["requests"], 0);
   EXPECT_EQ(json["errors"]["protocol"], 100);
-  EXPECT_EQ(json["http"]["first_error"], "status 404");
   EXPECT_EQ(json["failed"], "no request was answered");
-  json =
-      measure("--workload http --url /bytes/7 --response-size 8 --connections 4 --requests 100 --close", 1);
-  EXPECT_EQ(json["errors"]["protocol"], 100);
+}
+
+TEST(Work, http_head_has_no_bodies) {
+  for (const char* how : {"", " --pipeline 8", " --close", " --rate 20k"}) {
+    Json json = measure("--workload http --method HEAD --url /bytes/5000 --connections 4 --requests 400" + std::string(how));
+    expect_no_errors(json);
+    EXPECT_EQ(json["requests"], 400) << how;
+    EXPECT_LT(json["bytes_received_per_second"].get<double>() * json["duration_s"].get<double>(), 400 * 200) << how;
+  }
+}
+
+TEST(Work, http_latencies_of_a_warm_up_are_in_no_class) {
+  Json json = measure("--workload http --url /bytes/10 --rate 2k --stall 500ms --stall-after 200ms --warmup 2s --duration 1");
+  EXPECT_LT(json["http"]["latency_us"]["2xx"]["max"], 400'000);
+  EXPECT_EQ(json["http"]["statuses"], Json({{"200", json["requests"]}}));
 }
 
 // --- open loop ---

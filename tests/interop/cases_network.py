@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A network between the kernel and Millrace: what becomes of frames on the way."""
 from clients import exchange, one_round_trip
-from middlebox import Faults, Middlebox
+from middlebox import Faults, Forwarder, Middlebox
 from network import lose, lost, routed
 from registry import case
 from system import go_to_network
@@ -27,9 +27,32 @@ def loss(world):
     lossy(world, 5, 20, MB, 160)
 
 
-@case("loss: 20 % each way, 10 clients, 20 KB each", seconds=180)
+class LosesApart(Forwarder):
+    """Of a connection's direction no two frames in a row are lost; of the others so many more."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.spared = set()
+
+    def take(self, frame, target):
+        flow = (target.fileno(), bytes(frame[34:38]))  # the way, and both ports
+        if flow in self.spared:
+            self.spared.discard(flow)
+            self.send(target, frame)
+            return
+        before = self.count["lost"]
+        super().take(frame, target)
+        if self.count["lost"] > before:
+            self.spared.add(flow)
+
+
+# A fifth lost at random would be a matter of luck: a round trip fails with 0.36, ten in a row, which is two minutes of doubled
+# timers, in one connection of some hundreds. millrace-heavy-loss (tests/sim) has that, in virtual time. Here four
+# transmissions bring anything across.
+@case("loss: 20 % each way, never two in a row, 10 clients, 20 KB each", seconds=180)
 def heavy_loss(world):
-    lossy(world, 20, 10, 20000, 160)
+    with world.echo(), Middlebox(Faults(lost=250), forwarder=LosesApart):
+        exchange(10, 20000, 160)
 
 
 @case("a router away: 4 clients, 1 MB each")

@@ -12,12 +12,10 @@ import os
 import select
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cases_bulk  # noqa: F401  (each fills the list)
@@ -28,6 +26,7 @@ import cases_doctor  # noqa: F401
 import cases_end  # noqa: F401
 import cases_exchange  # noqa: F401
 import cases_flood  # noqa: F401
+import cases_http  # noqa: F401
 import cases_icmp  # noqa: F401
 import cases_idle  # noqa: F401
 import cases_link  # noqa: F401
@@ -38,11 +37,13 @@ import cases_outage  # noqa: F401
 import cases_peer  # noqa: F401
 import cases_settings  # noqa: F401
 import cases_stat  # noqa: F401
+import cases_suite  # noqa: F401
 import cases_taps  # noqa: F401
 import cases_wrong  # noqa: F401
+from judge import Judge
 from registry import cases
 from system import Failure, Skip, die_with_parent, new_network
-from world import CALL_BACK, ECHO, KERNEL, World
+from world import CALL_BACK, ECHO, World
 
 counts = {"ok": 0, "FAIL": 0, "skip": 0}
 
@@ -87,7 +88,10 @@ def run_case(case, world):
                 os.kill(child, signal.SIGKILL)
                 return "FAIL", f"not done after {case.seconds} s", "", []
             text = answer.read()
-        return json.loads(text) if text else ("FAIL", "the process of the case died", "", [])
+        try:
+            return json.loads(text)
+        except ValueError:
+            return "FAIL", f"the process of the case died: {text[:200]}", "", []
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
@@ -95,36 +99,40 @@ def run_case(case, world):
         os.waitpid(child, 0)
 
 
-def judge_capture(path):
-    fields = ["frame.number", "ip.src", "_ws.malformed", "tcp.checksum", "tcp.checksum_calculated", "tcp.checksum.status",
-              "ip.checksum.status", "udp.checksum.status", "icmp.checksum.status"]
-    words = ["tshark", "-n", "-r", path, "-T", "fields"]
-    for option in ("tcp.check_checksum:TRUE", "ip.check_checksum:TRUE", "udp.check_checksum:TRUE",
-                   "tcp.desegment_tcp_streams:FALSE"):
-        words += ["-o", option]
-    for field in fields:
-        words += ["-e", field]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        return "FAIL", done.stderr.strip()
-    verified = 0
-    for line in done.stdout.splitlines():
-        number, source, malformed, found, right, *states = line.split("\t")
-        # The kernel writes ffff for a TCP checksum of 0, as if it were UDP (CSUM_MANGLED_0): one frame in 65536.
-        # Receivers add it up to the same. Millrace's own frames have no such excuse.
-        if source == KERNEL and states[0] == "0" and found == "0xffff" and int(right or "1", 16) == 0:
-            states[0] = "1"
-        if states[3]:
-            states[0] = ""  # of what an ICMP error quotes, and cuts short
-        judged = ",".join(states).split(",")  # the quoted IP header has a state, too
-        if malformed or "0" in judged:  # 0 is bad, 1 good
-            return "FAIL", f"frame {number}: TCP, IP, UDP, ICMP: {states} (TCP {found}, not {right}) {malformed}"
-        verified += judged.count("1") >= 2  # that of IP, and of what is in it
-    return ("ok", "") if verified else ("FAIL", "no frame with a checksum in the capture")
+class Judges:
+    """One at a time, which looks at a case's frames while the next case runs."""
+
+    def __init__(self, keep):
+        self.keep, self.judge, self.directory = keep, None, None
+
+    def begin(self, name, capture, directory):
+        self.end()
+        self.judge, self.directory = Judge(name, capture, directory), directory
+
+    def tell_if_done(self):
+        if self.judge is not None and self.judge.is_done():
+            self.end()
+
+    def end(self):
+        """Tells what it has seen, and waits for it if need be."""
+        if self.judge is None:
+            return
+        judge, self.judge = self.judge, None
+        outcome, why = judge.verdict()
+        tell(outcome, f"tshark {judge.name}", why)
+        self.clear(self.directory)
+
+    def clear(self, directory):
+        if not self.keep:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def stop(self):
+        if self.judge is not None:
+            self.judge.stop()
 
 
 def run_and_judge(case, directory, options, judges):
-    """Runs the case. Gives its name and what will say of its frames, if there are any to be judged."""
+    """Runs the case; what it leaves of frames is judged beside the next one."""
     directory.mkdir()
     start = time.monotonic()
     outcome, why, capture, notes = run_case(case, World(options.build, directory, options))
@@ -133,23 +141,11 @@ def run_and_judge(case, directory, options, judges):
         print(f"  {note}", flush=True)
     if options.times:
         print(f"  {time.monotonic() - start:.1f} s", flush=True)
-    judge = outcome == "ok" and capture
-
-    def look():
-        told = judge_capture(capture) if judge else None
-        if not options.keep:
-            shutil.rmtree(directory)
-        return told
-
-    return case.name, judges.submit(look)
-
-
-def tell_judged(judged, wait):
-    """What is known of the frames by now, or in the end."""
-    while judged and (wait or judged[0][1].done()):
-        name, future = judged.pop(0)
-        if future.result():
-            tell(future.result()[0], f"tshark {name}", future.result()[1])
+    if outcome == "ok" and capture:
+        judges.begin(case.name, capture, directory)
+    else:
+        judges.tell_if_done()
+        judges.clear(directory)
 
 
 def why_not_here(build):
@@ -185,15 +181,13 @@ def main():
     else:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the directory goes, too
         top = tempfile.mkdtemp(prefix="millrace-interop-")
+        judges = Judges(options.keep)
         try:
-            # tshark looks at one case's frames while the next case runs.
-            with ThreadPoolExecutor(1) as judges:
-                judged = []
-                for number, case in enumerate(chosen):
-                    judged.append(run_and_judge(case, Path(top, f"{number:03}"), options, judges))
-                    tell_judged(judged, wait=False)
-                tell_judged(judged, wait=True)
+            for number, case in enumerate(chosen):
+                run_and_judge(case, Path(top, f"{number:03}"), options, judges)
+            judges.end()
         finally:
+            judges.stop()
             if options.keep:
                 print(f"captures are in {top}")
             else:
