@@ -45,6 +45,7 @@ constexpr Unused all[] = {
     {"load.method", has_no_http, of_http},
     {"load.body_size", has_no_http, of_http},
     {"load.headers", has_no_http, of_http},
+    {"load.expect_status", has_no_http, of_http},
     {"load.size", has_no_sizes, of_sizes},
     {"load.request_size", has_no_sizes, of_sizes},
     {"load.response_size", [](const Plan& p) { return has_no_sizes(p) && (has_no_http(p) || !p.has_client()); },
