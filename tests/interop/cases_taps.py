@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -12,6 +13,7 @@ from cases_idle import of_cores
 from cases_link import checksum
 from cases_wrong import refused
 from clients import connect, exchange, one_round_trip, round_trip
+from recipe import TREE
 from registry import case
 from system import Running, demand, die_with_parent, sh, until
 from world import KERNEL, MILLRACE, TAP
@@ -224,3 +226,23 @@ def alone(world):
             with socket.create_connection((MILLRACE, 7), timeout=5, source_address=("198.51.100.7", 0)) as sock:
                 round_trip(sock)  # what is in no common network goes by the gateway
             echo.stop()
+
+
+@case("without root: the capability that the README names does")
+def capability(world):
+    line = re.search(r"sudo (setcap \S+) build/apps", (TREE / "README.md").read_text(encoding="utf-8"))
+    demand(line and shutil.which("setcap"), "no line with setcap in the README, or no setcap here: config/setup.sh")
+    for directory in (world.directory, world.directory.parent):
+        directory.chmod(0o755)
+    program = world.directory / "millrace-echo"
+    shutil.copy(world.program, program)
+    program.chmod(0o755)
+    sh(*line[1].split(), program)
+    with Program(world, ["millrace-echo"]) as echo:
+        echo.kill()
+        nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
+        echo.launch([*nobody, str(program), *echo.words[1:]], cwd="/")
+        echo.wait_for("listening on")
+        sh("ip", "address", "add", f"{KERNEL}/24", "dev", TAP)
+        one_round_trip()
+        echo.stop()

@@ -231,6 +231,19 @@ TEST(DriverDeathTest, ADriverThatEndsTheProgramHasItsLastWordsShown) {
   EXPECT_DEATH(std::abort(), "^$");  // and later nothing of it
 }
 
+// Whatever else EAL complains of before, of a prefix that is taken the lock tells.
+TEST(Driver, TheLockOfAnotherProgramIsWhatIsQuoted) {
+  std::string said;
+  {
+    Overheard heard;
+    std::fputs("EAL: Detected CPU lcores: 2\nEAL: cannot open a file of sysfs\n"
+               "EAL: Cannot create lock on '/run/dpdk/x/config'. Is another primary process running?\n"
+               "EAL: FATAL: Cannot init config\n", stderr);
+    said = heard.reason();
+  }
+  EXPECT_EQ(said, " (it says: Cannot create lock on '/run/dpdk/x/config'. Is another primary process running?)");
+}
+
 // --- PCI ---
 
 TEST_F(Machine, WhatAPciDeviceIsBoundTo) {
