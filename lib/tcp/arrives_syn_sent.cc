@@ -35,7 +35,7 @@ void take_syn_options(Context& cx, Tcb& tcb, const Segment& syn) {
   uint32_t whole = tcb.mss + (tcb.is(ts_ok) ? 12u : 0u);
   if (cx.params.whole_segments) tcb.receive_buffer = (tcb.receive_buffer + whole - 1) / whole * whole;
   // The window of a SYN is not scaled (RFC7323-2.2b); that is what ours has promised, too.
-  tcb.rcv.adv = tcb.rcv.nxt + (cx.params.whole_segments ? tcb.receive_buffer : std::min(tcb.receive_buffer, 65535u));
+  tcb.rcv.adv = tcb.rcv.nxt + std::min(tcb.receive_buffer, cx.params.whole_segments ? most_promised(cx, tcb) : 65535u);
   tcb.snd.wnd = syn.wnd;
   tcb.max_wnd = syn.wnd;
   tcb.snd.wl1 = syn.seq;

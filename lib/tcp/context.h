@@ -190,15 +190,19 @@ struct Context {
   uint32_t ts_now(const Tcb& tcb) const { return static_cast<uint32_t>(now.ms()) + tcb.ts_offset; }
 };
 
-// The largest window that can be promised: all of the receive buffer, or what the header's field can say.
-inline uint32_t largest_window(const Tcb& tcb) {
-  return std::min(tcb.receive_buffer, 65535u << tcb.rcv_wscale);
+// The largest window that can be promised, whatever the buffer: what the header's field can say; with `whole_segments` all
+// of the segment that this ends in.
+inline uint32_t most_promised(const Context& cx, const Tcb& tcb) {
+  uint32_t said = 65535u << tcb.rcv_wscale;
+  if (!cx.params.whole_segments) [[likely]] return said;
+  uint32_t whole = tcb.mss + (tcb.is(ts_ok) ? 12u : 0u);
+  return (said + whole - 1) / whole * whole;
 }
 
 // The window that the receive buffer allows now; whether to tell it is output's decision. Nothing for as long as the
 // application keeps what fills it (RFC9293-MAY-8).
-inline uint32_t free_window(const Tcb& tcb) {
-  return tcb.receive_buffer > tcb.charged ? std::min(tcb.receive_buffer - tcb.charged, 65535u << tcb.rcv_wscale) : 0;
+inline uint32_t free_window(const Context& cx, const Tcb& tcb) {
+  return tcb.receive_buffer > tcb.charged ? std::min(tcb.receive_buffer - tcb.charged, most_promised(cx, tcb)) : 0;
 }
 
 // What opening the window must gain to be worth telling (RFC9293-MUST-39): also what the scaled field can say.
@@ -210,11 +214,11 @@ inline uint32_t least_opening(const Tcb& tcb) {
 inline bool window_update_due(const Context& cx, const Tcb& tcb) {
   if (!in(tcb.state, receiving) || tcb.is(app_closed)) return false;
   if (!cx.may_open_window()) return false;
-  int32_t gain = wire::offset(tcb.rcv.adv, tcb.rcv.nxt + free_window(tcb));
+  int32_t gain = wire::offset(tcb.rcv.adv, tcb.rcv.nxt + free_window(cx, tcb));
   uint32_t open = wire::distance(tcb.rcv.nxt, tcb.rcv.adv);
   if (gain <= 0) return false;
   // Half of it has come free, or the window is nearly shut and a segment fits again.
-  return static_cast<uint32_t>(gain) >= largest_window(tcb) / 2 ||
+  return static_cast<uint32_t>(gain) >= std::min(tcb.receive_buffer, most_promised(cx, tcb)) / 2 ||
          (open < 2u * tcb.mss && static_cast<uint32_t>(gain) >= least_opening(tcb));
 }
 

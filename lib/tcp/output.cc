@@ -20,7 +20,7 @@ using wire::TxSegment;
 // The edge moves right only by something worth a packet (RFC9293-MUST-39) and never left (RFC9293-SHLD-14), but for the
 // rounding that RFC 7323 2.4 describes: then rcv.adv still remembers the old edge, and text up to it is taken.
 uint16_t offer_window(Context& cx, Tcb& tcb) {
-  Seq limit = tcb.rcv.nxt + free_window(tcb);
+  Seq limit = tcb.rcv.nxt + free_window(cx, tcb);
   Seq edge = tcb.rcv.adv;
   // With a window that is far from shut any growth may ride along: no sender sees a silly window.
   bool wide = distance(tcb.rcv.nxt, edge) >= 2u * tcb.mss;

@@ -172,6 +172,35 @@ TEST(WholeSegments, TheBufferIsRoundedUp) {
   EXPECT_EQ(net.tcb().out_count, 1u);
 }
 
+TEST(WholeSegments, TheEdgeMovesWithWhatArrives) {
+  Net net{tcp([](tcp::Params& p) {
+    p.whole_segments = true;
+    p.receive_buffer = p.receive_buffer_max = 65536;
+  })};
+  net.established_passive();
+  net.in(A(1, 1, 1460));
+  net.advance(milliseconds(50));
+  net.drop_sent();
+  net.in(P(1461 + 65690, 1, 10));
+  net.expect(A(1, 1461));
+  EXPECT_EQ(net.tcb().out_count, 1u);
+  net.in(P(1461 + 65700, 1, 10));
+  net.expect(A(1, 1461));
+  EXPECT_EQ(net.tcb().out_count, 1u);
+}
+
+// A peer without window scaling is promised what the field can say, and the rest of that segment, however large the buffer
+TEST(WholeSegments, ALargerBufferPromisesNoMore) {
+  Net net{tcp([](tcp::Params& p) {
+    p.whole_segments = true;
+    p.receive_buffer = p.receive_buffer_max = 262144;
+  })};
+  net.established_passive();
+  net.in(P(1 + 65700, 1, 10));
+  net.expect(A(1, 1));
+  EXPECT_EQ(net.tcb().out_count, 0u);
+}
+
 // --- RST and SYN in the window ---
 
 // RFC 5961 3.2 off: as RFC 793 has it
