@@ -18,7 +18,7 @@ Exchange::Exchange(const Plan& plan, double cycles_per_second)
       depth_(plan.pipeline),
       request_(plan.workload == Workload::http ? Payload(http_request(plan)) : Payload(plan.request_size)),
       response_(plan.workload == Workload::http ? Payload(uint32_t{1}) : Payload(plan.response_size)),
-      arrivals_(plan.pace, plan.arrival, cycles_per_second, plan.config.seed),
+      arrivals_(plan.pace, plan.arrival, plan.core_share, plan.requests, cycles_per_second, plan.arrival_seed),
       times_(depth_ > 1 ? uint64_t{depth_} * plan.connections : 0),
       offered_(is_open_ ? plan.connections : 0) {
   if (plan.workload == Workload::http) http_ = std::make_unique<HttpResponses>(plan);
@@ -74,19 +74,31 @@ void Exchange::fill(Channel& channel, Lane& lane, uint64_t now) {
   while (lane.underway < depth_ && begun_ != limit_) request(channel, lane, now);
 }
 
+// Open loop: when the next was due. None is after the end of the run.
+bool Exchange::take_due(uint64_t now, uint64_t& since) {
+  if (!again_.empty()) {
+    since = again_.back();
+    again_.pop_back();
+    return true;
+  }
+  if (arrivals_.due() > std::min<uint64_t>(now, end_at_)) return false;
+  since = arrivals_.take();
+  most_late_ = std::max<uint64_t>(most_late_, now - since);
+  return true;
+}
+
 // Open loop.
 void Exchange::deal_out(Channel& channel) {
   uint64_t now = read_cycles();
   for (uint32_t i = 0; i < begin_per_turn && offered_count_ != 0 && begun_ != limit_; ++i) {
-    if (arrivals_.due() > now) return;
     Lane& lane = lanes_[offered_[offered_head_]];
+    bool usable = (lane.phase == Phase::ready || lane.phase == Phase::waiting) && lane.underway < depth_;
+    uint64_t since = 0;
+    if (usable && !take_due(now, since)) return;
     offered_head_ = offered_head_ + 1 == offered_.size() ? 0 : offered_head_ + 1;
     --offered_count_;
     lane.queued = false;
-    bool usable = (lane.phase == Phase::ready || lane.phase == Phase::waiting) && lane.underway < depth_;
     if (!usable) continue;  // lost since; it is offered again when it has a connection
-    uint64_t since = arrivals_.take();
-    most_late_ = std::max<uint64_t>(most_late_, now - since);
     request(channel, lane, since);
     if (lane.underway < depth_) offer(lane);
   }
@@ -101,16 +113,7 @@ void Exchange::offer(Lane& lane) {
 
 bool Exchange::may_open(uint64_t& since) {
   if (!is_open_ || !closes_each_) return true;
-  if (!again_.empty()) {
-    since = again_.back();
-    again_.pop_back();
-    return true;
-  }
-  uint64_t now = since;
-  if (arrivals_.due() > now) return false;
-  since = arrivals_.take();
-  most_late_ = std::max<uint64_t>(most_late_, now - since);
-  return true;
+  return take_due(since, since);
 }
 
 void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t now) {
@@ -146,6 +149,13 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
     offer(lane);
   else if (begun_ != limit_)
     request(channel, lane, now);
+}
+
+// The last requests of a lane, by another one. Of an open loop they are still those that were due when they were.
+void Exchange::ask_anew(Lane& lane, uint32_t count) {
+  begun_ -= count;
+  if (is_open_)
+    for (; count > 0; --count) again_.push_back(time_of(lane, lane.oldest + count - 1));
 }
 
 void Exchange::received(Channel& channel, const Event& event) {
@@ -190,13 +200,14 @@ void Exchange::received_http(Channel& channel, const Event& event) {
   uint64_t now = read_cycles();
   if (outcome.is_last && !closes_each_) {
     // "Connection: close": what is underway behind it has no answer coming, and is asked for again elsewhere.
-    begun_ -= lane.underway - outcome.ended;
+    uint32_t anew = lane.underway - outcome.ended;
     uint16_t ended_here = static_cast<uint16_t>(outcome.ended);
     for (; ended_here > 0; --ended_here) {
       latency_.record(scale_.ns(now - (depth_ == 1 ? lane.since : time_of(lane, lane.oldest++))));
       ++tally_.requests;
       ended();
     }
+    ask_anew(lane, anew);
     lane.underway = 0;
     leave_ready(lane, Phase::closing);
     channel.close(event.connection);
@@ -261,12 +272,15 @@ void Exchange::gone(Lane& lane, bool) {
 
 uint64_t Exchange::not_sent(uint64_t cycles) const {
   if (!is_open_ || !started_) return 0;
-  uint64_t due = arrivals_.count_until(cycles) + again_.size();
-  return std::min(due, limit_ - begun_);
+  return arrivals_.count_until(std::min<uint64_t>(cycles, end_at_)) + again_.size();
 }
 
+// Without a lane for it only an event moves the next one.
 uint64_t Exchange::next_due() const {
-  return is_open_ && started_ && begun_ != limit_ ? arrivals_.due() : UINT64_MAX;
+  bool may_begin = closes_each_ ? has_idle_lanes() : offered_count_ != 0;
+  if (!is_open_ || !started_ || !may_begin) return UINT64_MAX;
+  if (!again_.empty() && !closes_each_) return 0;
+  return arrivals_.due() <= end_at_ ? arrivals_.due() : UINT64_MAX;
 }
 
 uint64_t Exchange::unanswered() const {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "arrivals.h"
 #include "http_client.h"
 #include "load.h"
 #include "payload.h"
@@ -41,6 +42,8 @@ class Exchange final : public Load {
   void fill(Channel& channel, Lane& lane, uint64_t now);
   void request(Channel& channel, Lane& lane, uint64_t since);
   void offer(Lane& lane);
+  void ask_anew(Lane& lane, uint32_t count);
+  bool take_due(uint64_t now, uint64_t& since);
   void received(Channel& channel, const Event& event);
   void received_several(Channel& channel, const Event& event);
   void received_http(Channel& channel, const Event& event);
@@ -63,7 +66,7 @@ class Exchange final : public Load {
   // Open loop: numbers of lanes, the one that waits longest first. A lane stands in it once.
   std::vector<uint32_t> offered_;
   uint32_t offered_head_ = 0, offered_count_ = 0;
-  std::vector<uint64_t> again_;  // connects that found no port: when they were due
+  std::vector<uint64_t> again_;  // requests that could not be, and are to begin anew: when they were due
   uint32_t begin_next_ = 0;      // closed loop: lanes before it have had their first request
 };
 

@@ -106,6 +106,9 @@ static void add_pace(Json& out, const Meter& meter) {
   if (!plan.has_client() || !plan.is_open_loop()) return;
   out["open_loop"] = {
       {"rate", plan.pace.text()},
+      {"arrival", plan.arrival == Arrival::fixed ? "fixed" : "poisson"},
+      {"seed", plan.arrival_seed},
+      {"due", meter.due()},
       {"not_sent", meter.not_sent()},
       {"unanswered", meter.unanswered()},
       {"latest_start_us", rounded(static_cast<double>(meter.most_late_ns()) / 1000, 1000)}};
@@ -145,6 +148,7 @@ Json make_json(const Meter& meter, const std::string& why) {
                 {"protocol", e.protocol},
                 {"other", e.other + meter.server_failures()}}}};
   out["failed"] = why;
+  out["not_kept"] = meter.not_kept();
   add_pace(out, meter);
   add_http(out, meter);
   out["tcp"] = counters_of(meter.ends());

@@ -10,7 +10,7 @@ static constexpr Duration connect_pause = milliseconds(1);  // until a port may 
 
 Load::Load(const Plan& plan, double cycles_per_second, Options options)
     : closes_each_(plan.closes_each()),
-      limit_(plan.requests != 0 ? plan.requests : UINT64_MAX),
+      limit_(plan.requests != 0 ? plan.core_share.of(plan.requests) : UINT64_MAX),
       options_(options),
       scale_(cycles_per_second),
       lanes_(plan.connections),

@@ -30,6 +30,8 @@ class Load {
   bool is_connected() const { return ready_ == lanes_.size(); }
   uint64_t connected() const { return ready_; }
   void start(uint64_t cycles) { start_at_ = cycles; }
+  // Open loop: what is due after that is not of the run.
+  void end_at(uint64_t cycles) { end_at_ = cycles; }
   // The warm-up is over.
   void forget_late() { forget_late_.store(true, std::memory_order_relaxed); }
   // All that was asked for is done or lost.
@@ -47,6 +49,8 @@ class Load {
     uint64_t connecting = 0, open = 0, closing = 0;
   };
   States states() const { return {connecting_, ready_ - closing_, closing_}; }
+  // Requests that have begun, or connections if each has one.
+  uint64_t begun() const { return begun_; }
   // Open loop, for the end: requests that were due and did not begin, those that began and have no answer, and how late
   // one began at most.
   virtual uint64_t not_sent(uint64_t) const { return 0; }  // by that time, in cycles
@@ -108,8 +112,9 @@ class Load {
   std::vector<Lane> lanes_;
   Shown ready_;    // lanes with a connection
   Shown closing_;  // of them
-  uint64_t begun_ = 0;    // towards limit_
+  Shown begun_;    // towards limit_
   uint64_t ended_ = 0;
+  Shown end_at_{UINT64_MAX};
   Shown most_late_;  // cycles
   bool started_ = false;
   bool stopped_ = false;

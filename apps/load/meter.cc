@@ -59,6 +59,7 @@ Meter::Reading Meter::read() const {
     now.bytes_received = tally.bytes_received;
     now.port_wait = tally.port_wait;
     now.errors = tally.errors;
+    for (const Load* load : ends_.loads) now.begun += load->begun();
   }
   if (!ends_.servers.empty()) {
     Server::Counts counts = ends_.served();
@@ -168,15 +169,23 @@ const Row& Meter::second() {
   return series_.back();
 }
 
-void Meter::end() {
+void Meter::end(uint64_t over_at) {
   end_ = read();
   if (!has_begun()) first_ = end_;
   latency_.set_difference(all_latencies(), warmup_);
   connect_latency_.set_difference(all_connect_latencies(), connect_warmup_);
   for (const Load* load : ends_.loads) {
-    not_sent_ += load->not_sent(end_.cycles);
+    not_sent_ += load->not_sent(over_at);
     unanswered_ += load->unanswered();
   }
+  begun_ = end_.begun - first_.begun;
+}
+
+std::string Meter::not_kept() const {
+  constexpr uint64_t parts = 100;  // of which one may be missing
+  if (!plan_.is_open_loop() || not_sent() * parts <= due()) return "";
+  return "could not keep up: " + std::to_string(not_sent()) + " of " + std::to_string(due()) +
+         " requests that were due never began, and are in no latency";
 }
 
 Errors Meter::errors() const {

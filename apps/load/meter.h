@@ -55,7 +55,8 @@ class Meter {
   // On the thread of the client's first core, or the server's where there is no client.
   void begin(uint64_t cycles);  // now
   const Row& second();  // ends a second
-  void end();  // when no core has turns any more
+  // When no core has turns any more. What was due by the time that it was over had its chance to begin.
+  void end(uint64_t over_at);
 
   const Plan& plan() const { return plan_; }
   const Ends& ends() const { return ends_; }
@@ -75,7 +76,12 @@ class Meter {
   uint64_t server_failures() const { return end_.failures; }
   uint64_t retransmitted() const { return end_.retransmitted; }
   uint64_t port_wait() const { return end_.port_wait; }
+  // Open loop: requests that were due in the measured time (or before, and still waited), and those of them that never
+  // began.
+  uint64_t due() const { return begun_ + not_sent_; }
   uint64_t not_sent() const { return not_sent_; }
+  // What the run had promised and did not do, in a sentence; else empty.
+  std::string not_kept() const;
   uint64_t unanswered() const { return unanswered_; }
   std::vector<Core> cores() const;
   double cpu_percent() const;  // how much of its CPUs this process has had
@@ -91,7 +97,7 @@ class Meter {
     uint64_t cycles = 0;
     double cpu_seconds = 0;
     uint64_t requests = 0, opened = 0, finished = 0, bytes_sent = 0, bytes_received = 0, port_wait = 0;
-    uint64_t retransmitted = 0;
+    uint64_t retransmitted = 0, begun = 0;
     Errors errors;
     uint64_t failures = 0;  // connections that ended badly for the server
     struct Work {
@@ -116,7 +122,7 @@ class Meter {
   Histogram warmup_, connect_warmup_;  // and until the begin
   Histogram latency_, connect_latency_;
   std::vector<Row> series_;
-  uint64_t not_sent_ = 0, unanswered_ = 0;
+  uint64_t begun_ = 0, not_sent_ = 0, unanswered_ = 0;
 };
 
 }  // namespace millrace::load

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 namespace millrace::load {
 
@@ -120,6 +121,7 @@ static void complete_client(Plan& plan, const Settings& settings) {
   plan.pace = plan.rate;
   if (plan.workload == Workload::hold)
     plan.pace.from = plan.pace.to = plan.connections / plan.every.seconds();
+  plan.arrival_seed = plan.config.seed != 0 ? plan.config.seed : std::random_device{}();
   if (plan.workload == Workload::http) complete_http(plan, settings);
   if (plan.requests == 0 && plan.duration.ns == 0) plan.duration = seconds(5);
   complete_targets(plan);

@@ -123,17 +123,10 @@ static void print_pace(const Meter& meter) {
   const Plan& plan = meter.plan();
   if (!plan.has_client() || !plan.is_open_loop()) return;
   double late = static_cast<double>(meter.most_late_ns()) / 1e6;
-  std::printf("open loop %s%s asked for; the latest began %.3f ms after its time", plan.pace.text().c_str(),
-              plan.pace.over.ns == 0 ? "/s" : "", late);
+  std::printf("open loop %s%s asked for: %" PRIu64 " were due, %" PRIu64 " not sent; the latest began %.3f ms after its time",
+              plan.pace.text().c_str(), plan.pace.over.ns == 0 ? "/s" : "", meter.due(), meter.not_sent(), late);
   if (meter.unanswered() != 0) std::printf("; %" PRIu64 " had no answer yet at the end", meter.unanswered());
-  // A few that fell due in the last moments are no sign of anything.
-  bool few = meter.not_sent() * 1000 <= meter.requests();
-  if (few && meter.not_sent() != 0) std::printf("; %" PRIu64 " were due and did not begin", meter.not_sent());
   std::printf("\n");
-  if (!few)
-    std::printf("WARNING   could not keep up: %" PRIu64
-                " requests that were due never began, and are in no latency\n",
-                meter.not_sent());
 }
 
 static void print_errors(const Meter& meter) {
@@ -183,6 +176,7 @@ void print_summary(const Meter& meter, const std::string& why) {
         percent);
   std::printf("turns     longest %.1f us\n", us(meter.longest_turn().ns));
   print_errors(meter);
+  if (std::string broken = meter.not_kept(); !broken.empty()) std::printf("NOT KEPT  %s\n", broken.c_str());
   if (!why.empty()) std::printf("FAILED    %s\n", why.c_str());
   std::fflush(stdout);
 }
