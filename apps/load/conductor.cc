@@ -44,6 +44,7 @@ bool Conductor::goes_on(uint64_t now) {
     }
   if (phase_ == Phase::connecting && !connect_phase(now)) return false;
   if (phase_ == Phase::warming && now >= phase_end_) begin_measuring(now);
+  if (phase_ == Phase::measuring && loads_.empty()) meter_.look(now);
   if (phase_ == Phase::measuring && all(&Load::is_done)) return false;
   return each_second(now);
 }

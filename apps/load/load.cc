@@ -80,7 +80,7 @@ void Load::connect_failed(Channel& channel, const Event& event) {
     begun_ -= closes_each_;
     give_up_open(lanes_[event.token].since);
   } else {
-    event.reason == Event::unreachable ? ++tally_.errors.unreachable : ++tally_.errors.other;
+    ++tally_.errors.of_connect(event.reason);
     if (closes_each_) ended();
   }
   --connecting_;

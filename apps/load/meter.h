@@ -43,9 +43,20 @@ struct Row {
 };
 
 struct Core {
-  uint32_t number;
+  const char* end;  // whose: "client", "server", or "pair" where one lcore runs a core of both
+  uint32_t number;  // from 0 on
+  uint32_t cpu;     // that it runs on
   double cycles_per_request;
   double useful_percent;
+};
+
+// What a device has counted: in the whole run, and a second of the measured time. A bit rate is that of the wire: with
+// preamble, checksum and gap of each frame. NAN: the driver counts no bytes.
+struct Nic {
+  const char* end;  // "client" or "server"
+  Endpoint::PortCounters all;
+  double rx_packets_per_second, tx_packets_per_second, rx_bits_per_second, tx_bits_per_second;
+  uint64_t lost() const { return all.rx_missed + all.rx_no_buffer + all.rx_errors + all.tx_errors + all.tx_refused; }
 };
 
 class Meter {
@@ -55,6 +66,7 @@ class Meter {
   // On the thread of the client's first core, or the server's where there is no client.
   void begin(uint64_t cycles);  // now
   const Row& second();  // ends a second
+  void look(uint64_t now);  // a server's: every few turns
   // When no core has turns any more. What was due by the time that it was over had its chance to begin.
   void end(uint64_t over_at);
 
@@ -67,10 +79,14 @@ class Meter {
   // Of the measured time, after end().
   double seconds() const { return seconds_between(first_, end_); }
   uint64_t requests() const { return end_.requests - first_.requests; }
-  uint64_t finished() const { return end_.finished - first_.finished; }
+  // Connections that count towards a rate: where each has one request, those that have ended in order; else those that
+  // were established.
+  uint64_t connections() const { return end_.counted(plan_) - first_.counted(plan_); }
   uint64_t bytes_sent() const { return end_.bytes_sent - first_.bytes_sent; }
   uint64_t bytes_received() const { return end_.bytes_received - first_.bytes_received; }
-  // Of the whole run.
+  // What rates are of: the measured time; of a server, without what was idle.
+  double active_seconds() const { return plan_.has_client() ? seconds() : active_seconds_; }
+  // Of the whole run. Connections: those that were established.
   uint64_t opened() const { return end_.opened; }
   Errors errors() const;
   uint64_t server_failures() const { return end_.failures; }
@@ -85,7 +101,11 @@ class Meter {
   uint64_t unanswered() const { return unanswered_; }
   std::vector<Core> cores() const;
   double cpu_percent() const;  // how much of its CPUs this process has had
-  Duration longest_turn() const;
+  Duration longest_turn() const { return end_.longest_turn; }
+  Duration longest_turn_off_cpu() const { return end_.longest_turn_off_cpu; }  // at least
+  uint64_t time_wait_recycled_early() const { return end_.time_wait_recycled_early; }
+  // What the devices have counted: which end, since its start, and a second of the measured time.
+  std::vector<Nic> nics() const;
   uint64_t most_late_ns() const;
   std::map<unsigned, uint64_t> http_statuses() const;
   std::string http_error() const;  // the first
@@ -101,15 +121,21 @@ class Meter {
     Errors errors;
     uint64_t failures = 0;  // connections that ended badly for the server
     struct Work {
-      uint32_t cpu;
+      const char* end;
+      uint32_t number, cpu;
       uint64_t useful_cycles, requests;
     };
     std::vector<Work> work;  // by lcore
-    Duration longest_turn;
+    Duration longest_turn, longest_turn_off_cpu;
+    uint64_t time_wait_recycled_early = 0;
+    Endpoint::PortCounters client_port{}, server_port{};
+    uint64_t counted(const Plan& plan) const { return plan.has_client() && plan.closes_each() ? finished : opened; }
     uint64_t all_errors() const { return errors.sum() + failures; }
   };
   Reading read() const;
   void read_work(Reading& now) const;
+  void read_ports(Reading& now) const;
+  static void note_turn(Reading& now, const Endpoint::Load& load);
   double seconds_between(const Reading& from, const Reading& to) const;
   Histogram all_latencies() const;
   Histogram all_connect_latencies() const;
@@ -122,6 +148,9 @@ class Meter {
   Histogram warmup_, connect_warmup_;  // and until the begin
   Histogram latency_, connect_latency_;
   std::vector<Row> series_;
+  // A server's activity: what it had done, when that was seen to change, and for how long it was not idle.
+  uint64_t seen_ = 0, changed_at_ = 0, looked_at_ = 0;
+  double active_seconds_ = 0;
   uint64_t begun_ = 0, not_sent_ = 0, unanswered_ = 0;
 };
 

@@ -92,6 +92,8 @@ static void complete_targets(Plan& plan) {
     demand(is_host && !own, to_string(a) + " is no address of another host", "load.to");
     uint32_t mask = plan.config.prefix_length == 0 ? 0 : ~uint32_t{0} << (32 - plan.config.prefix_length);
     bool on_link = ((a.value ^ plan.config.address.value) & mask) == 0;
+    bool is_broadcast = on_link && plan.config.prefix_length <= 30 && (a.value | mask) == ~uint32_t{0};
+    demand(!is_broadcast, to_string(a) + " is the broadcast address of its network", "load.to");
     demand(on_link || !plan.config.gateway.is_unspecified(),
            to_string(a) + " is in another network, and there is no gateway: give --gateway A.B.C.D",
            "load.to");

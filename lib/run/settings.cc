@@ -49,6 +49,8 @@ static void check_addresses(const Config& config) {
          "the gateway " + to_string(config.gateway) + " is not in " + with_prefix(config), "port.gateway");
   demand(!local.contains(config.gateway),
          "the gateway " + to_string(config.gateway) + " is the endpoint's own address", "port.gateway");
+  demand(!local.is_subnet_broadcast(config.gateway),
+         "the gateway " + to_string(config.gateway) + " is the broadcast address of its network", "port.gateway");
 }
 
 static void check_neighbors(const Config& config) {

@@ -137,7 +137,6 @@ TEST(OpenLoop, begins_as_many_as_were_due) {
 TEST(OpenLoop, a_ramp_sends_the_area_under_it) {
   Json json = measure("--rate 0.1..1000/4s --duration 4");
   expect_due(json, 2000);
-  EXPECT_EQ(json["requests"], 2000);
   expect_due(measure("--rate 0..2k/1s --duration 2 --cores 2 --connections 3"), 3000);
   expect_due(measure("--rate 2k..1/1s --duration 1 --workload cps --cores 3 --connections 8"), 1000);
 }

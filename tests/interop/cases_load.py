@@ -285,7 +285,7 @@ def stream(world):
         tcp, counted = result["tcp"], interface(TAP)
         demand(tcp["bytes_sent"] >= ours - 1, f"TCP counts {tcp['bytes_sent']}, we {ours}")
         # The report was written when the measuring ended; the close, and what was queued, came after it.
-        frames = tcp["segments_sent"] + tcp["answers_sent"] + tcp["arp_requests_sent"]
+        frames = sum(tcp[n] for n in ("segments_sent", "arp_requests_sent", "arp_replies_sent", "icmp_echo_answered"))
         octets = tcp["bytes_sent"] + frames * (14 + 20 + 32)  # with timestamps
         demand(0 <= counted["rx"]["packets"] - frames <= 2_000, f"the tap received {counted['rx']} from us, we count {frames}")
         demand(-10_000 <= counted["rx"]["bytes"] - octets <= 3_000_000,
