@@ -14,13 +14,16 @@ Exchange::Exchange(const Plan& plan, double cycles_per_second)
     : Load(plan, cycles_per_second, connection_options(plan)),
       closes_first_(plan.close_first == Side::client),
       is_open_(plan.is_open_loop()),
+      queues_(!plan.closes_each() && (is_open_ || plan.connections > begin_at_once)),
       is_simple_(plan.workload != Workload::http && plan.pipeline == 1),
       depth_(plan.pipeline),
       request_(plan.workload == Workload::http ? Payload(http_request(plan)) : Payload(plan.request_size)),
       response_(plan.workload == Workload::http ? Payload(uint32_t{1}) : Payload(plan.response_size)),
       arrivals_(plan.pace, plan.arrival, plan.core_share, plan.requests, cycles_per_second, plan.arrival_seed),
       times_(depth_ > 1 ? uint64_t{depth_} * plan.connections : 0),
-      offered_(is_open_ ? plan.connections : 0) {
+      offered_(queues_ ? plan.connections : 0),
+      ramp_(queues_ && !is_open_ ? uint64_t{plan.connections} * depth_ : 0, begin_at_once,
+            longest_queue(plan), true) {
   if (plan.workload == Workload::http) http_ = std::make_unique<HttpResponses>(plan);
 }
 
@@ -40,9 +43,9 @@ void Exchange::operator()(Channel& channel) {
   if (stopped_) return;
   if (has_idle_lanes() && (!closes_each_ || started_)) open_some(channel);
   if (closes_each_ || !started_) return;
-  if (is_open_)
+  if (is_open_ || offered_count_ != 0)
     deal_out(channel);
-  else if (begin_next_ < lanes_.size())
+  else if (!queues_ && begin_next_ < lanes_.size())
     begin_some(channel);
 }
 
@@ -74,8 +77,12 @@ void Exchange::fill(Channel& channel, Lane& lane, uint64_t now) {
   while (lane.underway < depth_ && begun_ != limit_) request(channel, lane, now);
 }
 
-// Open loop: when the next was due. None is after the end of the run.
+// Whether one may begin, and since when it counts. Open loop: the next that is due, up to the end of the run.
 bool Exchange::take_due(uint64_t now, uint64_t& since) {
+  if (!is_open_) {
+    since = now;
+    return begun_ - ended_ < ramp_.window();
+  }
   if (!again_.empty()) {
     since = again_.back();
     again_.pop_back();
@@ -87,7 +94,7 @@ bool Exchange::take_due(uint64_t now, uint64_t& since) {
   return true;
 }
 
-// Open loop.
+// To lanes that stand in the queue.
 void Exchange::deal_out(Channel& channel) {
   uint64_t now = read_cycles();
   for (uint32_t i = 0; i < begin_per_turn && offered_count_ != 0 && begun_ != limit_; ++i) {
@@ -121,7 +128,7 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
   if (closes_each_)
     request(channel, lane,
             is_open_ ? lane.since : now);  // open loop: all of it counts from the time it was due
-  else if (is_open_)
+  else if (queues_)
     offer(lane);
   else if (event.token < begin_next_)  // in the place of one that was lost
     fill(channel, lane, now);
@@ -135,7 +142,8 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
     since = time_of(lane, lane.oldest);
     lane.oldest = static_cast<uint16_t>(lane.oldest + 1 == static_cast<int>(depth_) ? 0 : lane.oldest + 1);
   }
-  latency_.record(scale_.ns(now - since));
+  uint64_t ns = scale_.ns(now - since);
+  latency_.record(ns);
   ++tally_.requests;
   --lane.underway;
   if (closes_each_) {
@@ -145,7 +153,9 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
   }
   if (lane.underway == 0) lane.phase = Phase::ready;
   ended();
-  if (is_open_)
+  bool begins_slowly = !ramp_.is_over();
+  if (begins_slowly) [[unlikely]] ramp_.answered(ns);
+  if (is_open_ || begins_slowly)
     offer(lane);
   else if (begun_ != limit_)
     request(channel, lane, now);

@@ -2,7 +2,7 @@
 // Requests and their responses: workloads rps, cps, hold and http. A lane has one request underway, or
 // several behind each other (pipeline); their answers come in order.
 //
-// Closed loop: a response is followed by the next request at once. Open loop: lanes that may take a request
+// Closed loop: a response is followed by the next request at once (very many begin slowly: ramp.h). Open loop: lanes that may take a request
 // stand in a queue, and the requests that are due are dealt out to them once a turn, each with the time that
 // it was due at.
 #pragma once
@@ -24,6 +24,7 @@ class Exchange final : public Load {
   void operator()(Channel& channel) override;
   uint64_t not_sent(uint64_t cycles) const override;
   uint64_t unanswered() const override;
+  uint64_t window() const override { return ramp_.window(); }
   uint64_t next_due() const override;
   // http: how often each status came.
   const HttpResponses* http() const { return http_.get(); }
@@ -56,6 +57,7 @@ class Exchange final : public Load {
 
   const bool closes_first_;
   const bool is_open_;
+  const bool queues_;     // lanes that may take a request stand in a queue, at least at the beginning
   const bool is_simple_;  // a response is as long as it is, and one at a time
   const uint32_t depth_;  // of the pipeline
   const Payload request_;
@@ -63,9 +65,11 @@ class Exchange final : public Load {
   std::unique_ptr<HttpResponses> http_;
   Arrivals arrivals_;
   std::vector<uint64_t> times_;  // with a pipeline: when the requests underway began, a ring for each lane
-  // Open loop: numbers of lanes, the one that waits longest first. A lane stands in it once.
+  // Numbers of lanes, the one that waits longest first. A lane stands in it once.
   std::vector<uint32_t> offered_;
   uint32_t offered_head_ = 0, offered_count_ = 0;
+  // Closed loop of more lanes than begin at once: the same queue, while it begins.
+  Ramp ramp_;
   std::vector<uint64_t> again_;  // requests that could not be, and are to begin anew: when they were due
   uint32_t begin_next_ = 0;      // closed loop: lanes before it have had their first request
 };

@@ -174,6 +174,7 @@ Json make_json(const Meter& meter, const std::string& why) {
   if (!plan.has_client()) out["active_s"] = time;
   out["failed"] = why;
   out["not_kept"] = meter.not_kept();
+  out["beginning"] = meter.beginning() == 0 ? Json() : Json(meter.beginning());
   add_pace(out, meter);
   add_http(out, meter);
   add_nics(out, meter);

@@ -12,6 +12,7 @@
 #include "cycles.h"
 #include "histogram.h"
 #include "plan.h"
+#include "ramp.h"
 #include "tally.h"
 
 namespace millrace::load {
@@ -49,6 +50,8 @@ class Load {
     uint64_t connecting = 0, open = 0, closing = 0;
   };
   States states() const { return {connecting_, ready_ - closing_, closing_}; }
+  // For the end: how many requests may be underway by now, if not all yet (ramp.h); else UINT64_MAX.
+  virtual uint64_t window() const { return UINT64_MAX; }
   // Requests that have begun, or connections if each has one.
   uint64_t begun() const { return begun_; }
   // Open loop, for the end: requests that were due and did not begin, those that began and have no answer, and how late
@@ -104,6 +107,10 @@ class Load {
   }
 
   static constexpr uint32_t begin_per_turn = 64;  // what a core takes of an application in a turn
+  // Connects, or first requests, that need not wait for others to come back.
+  static constexpr uint32_t begin_at_once = 4096;
+  // How long they may queue for each other, in nanoseconds: far from an RTO, also when the CPU is away for a while.
+  static uint64_t longest_queue(const Plan& plan) { return plan.config.tcp.rto_min.ns / 4; }
 
   const bool closes_each_;
   const uint64_t limit_;  // requests, or connections if each has one
@@ -128,6 +135,7 @@ class Load {
   void count_end(Event::Reason reason);
   void free_lane(uint32_t number);
 
+  Ramp opening_;  // of connects without an answer
   Rotation rotation_;
   std::vector<uint32_t> idle_;  // lanes without a connection
   Instant connect_after_;       // after a connect that could not be

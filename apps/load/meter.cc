@@ -202,6 +202,16 @@ void Meter::end(uint64_t over_at) {
   begun_ = end_.begun - first_.begun;
 }
 
+uint64_t Meter::beginning() const {
+  uint64_t sum = 0;
+  bool all = true;
+  for (const Load* load : ends_.loads) {
+    all &= load->window() == UINT64_MAX;
+    sum += std::min(load->window(), plan_.share(plan_.connections) * plan_.pipeline);
+  }
+  return all ? 0 : sum;
+}
+
 std::string Meter::not_kept() const {
   constexpr uint64_t parts = 100;  // of which one may be missing
   if (!plan_.is_open_loop() || not_sent() * parts <= due()) return "";

@@ -96,6 +96,8 @@ class Meter {
   // began.
   uint64_t due() const { return begun_ + not_sent_; }
   uint64_t not_sent() const { return not_sent_; }
+  // Closed loop: how many requests may be underway by now, if not yet as many as were asked for; else 0.
+  uint64_t beginning() const;
   // What the run had promised and did not do, in a sentence; else empty.
   std::string not_kept() const;
   uint64_t unanswered() const { return unanswered_; }

@@ -203,6 +203,9 @@ void print_summary(const Meter& meter, const std::string& why) {
   print_work(meter);
   print_latencies("latency", meter.latency());
   if (meter.plan().closes_each()) print_latencies("connect", meter.connect_latency());
+  if (uint64_t window = meter.beginning(); window != 0)
+    std::printf("beginning %" PRIu64 " requests underway at a time by now: more would queue for each other, and TCP send again\n",
+                window);
   print_pace(meter);
   print_nics(meter);
   print_crossings(meter);
