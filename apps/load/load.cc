@@ -12,8 +12,8 @@ Load::Load(const Plan& plan, double cycles_per_second, Options options)
       options_(options),
       scale_(cycles_per_second),
       lanes_(plan.connections),
-      // An open loop's leave at their times.
-      opening_(plan.closes_each() && plan.is_open_loop() ? 0 : plan.connections, begin_at_once,
+      // With a connection for each request as many are underway as were asked for.
+      opening_(plan.closes_each() ? 0 : plan.connections, begin_at_once,
                longest_queue(plan), false),
       rotation_(client_config(plan).address, plan.local_addresses(), plan.targets) {
   for (uint32_t i = plan.connections; i > 0; --i) idle_.push_back(i - 1);
