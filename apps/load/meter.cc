@@ -139,7 +139,6 @@ void Meter::begin(uint64_t cycles) {
   before_ = all_latencies();
   first_ = read();
   read_ports(first_);
-  looked_at_ = cycles;
   first_.cycles = cycles;  // the load's own begin: this thread may have lost its CPU since
   last_ = first_;
 }
@@ -242,19 +241,12 @@ double Meter::cpu_percent() const {
   return time > 0 ? std::min(100.0, 100 * (end_.cpu_seconds - first_.cpu_seconds) / time) : 100;
 }
 
-// Short pauses between requests are no idleness; a second without any is.
 void Meter::look(uint64_t now) {
-  constexpr double step = 0.01, longest_pause = 1;
-  auto since = [&](uint64_t then) { return static_cast<double>(now - then) / cycles_per_second_; };
-  if (since(looked_at_) < step) return;
+  constexpr double step = 0.01;
+  double seconds = static_cast<double>(now - first_.cycles) / cycles_per_second_;
+  if (seconds - activity_.last_look() < step) return;
   Server::Counts counts = ends_.served();
-  uint64_t done = counts.requests + counts.opened + counts.finished + counts.bytes_sent + counts.bytes_received;
-  if (done != std::exchange(seen_, done)) {
-    double pause = since(changed_at_);
-    active_seconds_ += pause < longest_pause ? pause : since(looked_at_);
-    changed_at_ = now;
-  }
-  looked_at_ = now;
+  activity_.look(seconds, counts.requests + counts.opened + counts.finished + counts.bytes_sent + counts.bytes_received);
 }
 
 static void add_rates(Nic& nic, const Endpoint::PortCounters& from, const Endpoint::PortCounters& to, double seconds) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "activity.h"
 #include "exchange.h"
 #include "load.h"
 #include "plan.h"
@@ -85,7 +86,7 @@ class Meter {
   uint64_t bytes_sent() const { return end_.bytes_sent - first_.bytes_sent; }
   uint64_t bytes_received() const { return end_.bytes_received - first_.bytes_received; }
   // What rates are of: the measured time; of a server, without what was idle.
-  double active_seconds() const { return plan_.has_client() ? seconds() : active_seconds_; }
+  double active_seconds() const { return plan_.has_client() ? seconds() : activity_.seconds(); }
   // Of the whole run. Connections: those that were established.
   uint64_t opened() const { return end_.opened; }
   Errors errors() const;
@@ -150,9 +151,7 @@ class Meter {
   Histogram warmup_, connect_warmup_;  // and until the begin
   Histogram latency_, connect_latency_;
   std::vector<Row> series_;
-  // A server's activity: what it had done, when that was seen to change, and for how long it was not idle.
-  uint64_t seen_ = 0, changed_at_ = 0, looked_at_ = 0;
-  double active_seconds_ = 0;
+  Activity activity_;  // of a server
   uint64_t begun_ = 0, not_sent_ = 0, unanswered_ = 0;
 };
 
