@@ -171,6 +171,10 @@ def server_wrk(world):
         load.interrupt()
         result = load.ended(0)
         demand(0 <= result["requests"] - count <= 8, f"{result['requests']} answered, wrk counts {count}")
+        # An average is of the time in which something was asked.
+        active, rate = result["active_s"], result["requests_per_second"]
+        demand(0 < active < result["duration_s"], f"{active} s of {result['duration_s']} were not idle")
+        demand(abs(rate * active - result["requests"]) <= 0.001 * result["requests"] + 1, f"{rate} a second of {active} s")
         demand_clean(result)
 
 
@@ -290,6 +294,9 @@ def stream(world):
         demand(0 <= counted["rx"]["packets"] - frames <= 2_000, f"the tap received {counted['rx']} from us, we count {frames}")
         demand(-10_000 <= counted["rx"]["bytes"] - octets <= 3_000_000,
                f"the tap received {counted['rx']} from us, we count {octets} bytes")
+        nic = result["nic"]["client"]
+        demand(0 <= counted["rx"]["packets"] - nic["tx_packets"] <= 2_000, f"the tap received {counted['rx']}, our end of it says {nic}")
+        demand(nic["tx_wire_bits_per_second"] > 8 * result["bytes_sent_per_second"] and nic["lost"] == 0, f"{nic}")
         demand(0 <= counted["tx"]["packets"] - tcp["frames_received"] <= 2_000,
                f"the tap gave us {counted['tx']}, we count {tcp['frames_received']}")
         demand_clean(result)
