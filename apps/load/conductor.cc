@@ -23,8 +23,14 @@ bool Conductor::all(bool (Load::*holds)() const) const {
   return !loads_.empty();
 }
 
-bool Conductor::look() {
+bool Conductor::look(bool interrupted) {
   uint64_t now = read_cycles();
+  if (!interrupted && goes_on(now)) return true;
+  over_at_ = now;
+  return false;
+}
+
+bool Conductor::goes_on(uint64_t now) {
   if (next_line_ == 0) {
     next_line_ = now + cycles(seconds(1));
     phase_end_ = now + cycles(plan_.connect_timeout);
@@ -38,6 +44,7 @@ bool Conductor::look() {
     }
   if (phase_ == Phase::connecting && !connect_phase(now)) return false;
   if (phase_ == Phase::warming && now >= phase_end_) begin_measuring(now);
+  if (phase_ == Phase::measuring && loads_.empty()) meter_.look(now);
   if (phase_ == Phase::measuring && all(&Load::is_done)) return false;
   return each_second(now);
 }
@@ -78,6 +85,9 @@ void Conductor::begin_measuring(uint64_t now) {
   meter_.begin(now);
   phase_end_ = plan_.duration.ns == 0 ? UINT64_MAX : now + cycles(plan_.duration);
   next_line_ = now + cycles(seconds(1));
+  constexpr uint64_t rounding = 1;  // both this and the time that a request is due at
+  if (plan_.duration.ns != 0)
+    for (Load* load : loads_) load->end_at(phase_end_ + rounding);
 }
 
 bool Conductor::each_second(uint64_t now) {
@@ -100,6 +110,7 @@ std::string Conductor::what_failed(bool interrupted) const {
   if (loads_.empty() || interrupted) return "";
   if (plan_.workload == Workload::stream)
     return meter_.bytes_sent() + meter_.bytes_received() == 0 ? "no byte arrived" : "";
+  if (plan_.is_open_loop() && meter_.due() == 0) return "no request was due in this time";
   return meter_.requests() == 0 ? "no request was answered" : "";
 }
 
@@ -108,7 +119,7 @@ void Conductor::end(bool interrupted, const std::string& trouble) {
   has_ended_ = true;
   for (Load* load : loads_) load->stop();
   for (Server* server : servers_) server->stop();
-  meter_.end();
+  meter_.end(over_at_);
   why_ = trouble.empty() ? what_failed(interrupted) : trouble;
   print_summary(meter_, why_);
   if (plan_.quiet && !why_.empty()) std::fprintf(stderr, "millrace-load: %s\n", why_.c_str());

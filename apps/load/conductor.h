@@ -13,19 +13,21 @@ class Conductor {
   // Without loads a server alone is measured from the beginning.
   Conductor(const Plan& plan, Meter& meter);
 
-  // Every few turns, on the thread of the first core. False: it is over.
-  bool look();
+  // Every few turns, on the thread of the first core. False: it is over, and from here on nothing more falls due.
+  bool look(bool interrupted);
   // Once, when no core has turns any more: readings, summary, files. `interrupted`: it is over because somebody said so;
   // `trouble`: because of that.
   void end(bool interrupted, const std::string& trouble = "");
   bool has_ended() const { return has_ended_; }
-  // 0, or 1 if something went wrong.
+  // 0, or 1 if something went wrong, or 3 if nothing did and yet a promise was not kept.
   int exit_code() const {
-    return why_.empty() && meter_.errors().sum() + meter_.server_failures() == 0 && wrote_ ? 0 : 1;
+    if (!why_.empty() || meter_.errors().sum() + meter_.server_failures() != 0 || !wrote_) return 1;
+    return meter_.not_kept().empty() ? 0 : 3;
   }
 
  private:
   enum class Phase : uint8_t { connecting, warming, measuring, over };
+  bool goes_on(uint64_t now);
   void start_loads(uint64_t now);
   void begin_measuring(uint64_t now);
   bool connect_phase(uint64_t now);
@@ -43,6 +45,7 @@ class Conductor {
   Phase phase_ = Phase::connecting;
   uint64_t phase_end_ = 0;
   uint64_t next_line_ = 0;
+  uint64_t over_at_ = 0;
   bool all_connected_ = true;
   bool has_ended_ = false;
   bool wrote_ = true;

@@ -91,9 +91,10 @@ void Crew::loop(uint32_t thread) {
   while (!over_.load(std::memory_order_relaxed)) {
     bool useful = false;
     for (int i = 0; i < turns_between_looks; ++i) useful |= turn(thread);
-    if (thread == 0 && (stopping() || !conductor_.look())) over_.store(true, std::memory_order_relaxed);
+    if (thread == 0 && !conductor_.look(stopping())) over_.store(true, std::memory_order_relaxed);
     if (!useful) idle(thread);
   }
+  turn(thread);  // what fell due while it slept, or had no CPU, begins before the end
 }
 
 // Before that, a SYN would be refused. No turns of the client yet: they would be its first ones.
@@ -148,7 +149,7 @@ int Crew::finish() {
   if (server_ && client_) server_->turn(server_turn_);  // its cores are this thread's now: the client's FINs are answered
   if (client_) result |= client_->finish(client_turn_);
   if (server_) result |= server_->finish(server_turn_);
-  return result != 0 || conductor_.exit_code() != 0 ? 1 : 0;
+  return result != 0 ? 1 : conductor_.exit_code();
 }
 
 }  // namespace millrace::load

@@ -54,14 +54,9 @@ static Config config_of(const Plan& plan, Side side) {
 }
 
 Plan core_plan(const Plan& plan, uint32_t core) {
-  auto part = [&](uint64_t whole) { return whole / plan.cores() + (core < whole % plan.cores() ? 1 : 0); };
   Plan out = plan;
-  out.connections = static_cast<uint32_t>(part(plan.connections));
-  out.requests = part(plan.requests);
-  double weight = static_cast<double>(out.connections) / plan.connections;
-  out.pace.from *= weight;
-  out.pace.to *= weight;
-  out.config.seed = plan.config.seed + core;
+  out.core_share = Share(core, plan.cores(), plan.connections);
+  out.connections = out.core_share.connections();
   return out;
 }
 

@@ -14,13 +14,16 @@ Exchange::Exchange(const Plan& plan, double cycles_per_second)
     : Load(plan, cycles_per_second, connection_options(plan)),
       closes_first_(plan.close_first == Side::client),
       is_open_(plan.is_open_loop()),
+      queues_(!plan.closes_each() && (is_open_ || plan.connections > begin_at_once)),
       is_simple_(plan.workload != Workload::http && plan.pipeline == 1),
       depth_(plan.pipeline),
       request_(plan.workload == Workload::http ? Payload(http_request(plan)) : Payload(plan.request_size)),
       response_(plan.workload == Workload::http ? Payload(uint32_t{1}) : Payload(plan.response_size)),
-      arrivals_(plan.pace, plan.arrival, cycles_per_second, plan.config.seed),
+      arrivals_(plan.pace, plan.arrival, plan.core_share, plan.requests, cycles_per_second, plan.arrival_seed),
       times_(depth_ > 1 ? uint64_t{depth_} * plan.connections : 0),
-      offered_(is_open_ ? plan.connections : 0) {
+      offered_(queues_ ? plan.connections : 0),
+      ramp_(queues_ && !is_open_ ? uint64_t{plan.connections} * depth_ : 0, begin_at_once,
+            longest_queue(plan), true) {
   if (plan.workload != Workload::http) return;
   http_ = std::make_unique<HttpResponses>(plan);
   http_latencies_.resize(status_classes);
@@ -42,9 +45,9 @@ void Exchange::operator()(Channel& channel) {
   if (stopped_) return part(channel);
   if (has_idle_lanes() && (!closes_each_ || started_)) open_some(channel);
   if (closes_each_ || !started_) return;
-  if (is_open_)
+  if (is_open_ || offered_count_ != 0)
     deal_out(channel);
-  else if (begin_next_ < lanes_.size())
+  else if (!queues_ && begin_next_ < lanes_.size())
     begin_some(channel);
 }
 
@@ -76,18 +79,36 @@ void Exchange::fill(Channel& channel, Lane& lane, uint64_t now) {
   while (lane.underway < depth_ && begun_ != limit_) request(channel, lane, now);
 }
 
-// Open loop.
+// Whether one may begin, and since when it counts. Open loop: the next that is due, up to the end of the run.
+bool Exchange::take_due(uint64_t now, uint64_t& since) {
+  if (!is_open_) {
+    since = now;
+    return begun_ - ended_ < ramp_.window();
+  }
+  if (!again_.empty()) {
+    since = again_.back();
+    again_.pop_back();
+    return true;
+  }
+  if (arrivals_.due() > std::min<uint64_t>(now, end_at_)) return false;
+  since = arrivals_.take();
+  most_late_ = std::max<uint64_t>(most_late_, now - since);
+  return true;
+}
+
+// To lanes that stand in the queue.
 void Exchange::deal_out(Channel& channel) {
   uint64_t now = read_cycles();
   for (uint32_t i = 0; i < begin_per_turn && offered_count_ != 0 && begun_ != limit_; ++i) {
-    if (again_.empty() && arrivals_.due() > now) return;
     Lane& lane = lanes_[offered_[offered_head_]];
+    bool usable = (lane.phase == Phase::ready || lane.phase == Phase::waiting) && lane.underway < depth_;
+    uint64_t since = 0;
+    if (usable && !take_due(now, since)) return;
     offered_head_ = offered_head_ + 1 == offered_.size() ? 0 : offered_head_ + 1;
     --offered_count_;
     lane.queued = false;
-    bool usable = (lane.phase == Phase::ready || lane.phase == Phase::waiting) && lane.underway < depth_;
     if (!usable) continue;  // lost since; it is offered again when it has a connection
-    request(channel, lane, take_due(now));
+    request(channel, lane, since);
     if (lane.underway < depth_) offer(lane);
   }
 }
@@ -99,23 +120,9 @@ void Exchange::offer(Lane& lane) {
   offered_[at >= offered_.size() ? at - offered_.size() : at] = number_of(lane);
 }
 
-// When the request that is due was meant to begin: first one that is to be made again, which is no delay of ours.
-uint64_t Exchange::take_due(uint64_t now) {
-  if (!again_.empty()) {
-    uint64_t since = again_.back();
-    again_.pop_back();
-    return since;
-  }
-  uint64_t since = arrivals_.take();
-  most_late_ = std::max<uint64_t>(most_late_, now - since);
-  return since;
-}
-
 bool Exchange::may_open(uint64_t& since) {
   if (!is_open_ || !closes_each_) return true;
-  if (again_.empty() && arrivals_.due() > since) return false;
-  since = take_due(since);
-  return true;
+  return take_due(since, since);
 }
 
 void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t now) {
@@ -123,7 +130,7 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
   if (closes_each_)
     request(channel, lane,
             is_open_ ? lane.since : now);  // open loop: all of it counts from the time it was due
-  else if (is_open_)
+  else if (queues_)
     offer(lane);
   else if (event.token < begin_next_)  // in the place of one that was lost
     fill(channel, lane, now);
@@ -137,7 +144,8 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
     since = time_of(lane, lane.oldest);
     lane.oldest = static_cast<uint16_t>(lane.oldest + 1 == static_cast<int>(depth_) ? 0 : lane.oldest + 1);
   }
-  latency_.record(scale_.ns(now - since));
+  uint64_t ns = scale_.ns(now - since);
+  latency_.record(ns);
   ++tally_.requests;
   --lane.underway;
   if (closes_each_) {
@@ -147,10 +155,19 @@ void Exchange::opened(Channel& channel, Lane& lane, const Event& event, uint64_t
   }
   if (lane.underway == 0) lane.phase = Phase::ready;
   ended();
-  if (is_open_)
+  bool begins_slowly = !ramp_.is_over();
+  if (begins_slowly) [[unlikely]] ramp_.answered(ns);
+  if (is_open_ || begins_slowly)
     offer(lane);
   else if (begun_ != limit_)
     request(channel, lane, now);
+}
+
+// The last requests of a lane, by another one. Of an open loop they are still those that were due when they were.
+void Exchange::ask_anew(Lane& lane, uint32_t count) {
+  begun_ -= count;
+  if (is_open_)
+    for (; count > 0; --count) again_.push_back(time_of(lane, lane.oldest + count - 1));
 }
 
 void Exchange::received(Channel& channel, const Event& event) {
@@ -216,33 +233,27 @@ void Exchange::responded(Lane& lane, const HttpResponses::Reading& reading, uint
   ++tally_.requests;
   tally_.errors.status += !reading.is_expected;
   --lane.underway;
-  if (!closes_each_) ended();
+  if (closes_each_) return;
+  ended();
+  if (!ramp_.is_over()) ramp_.answered(ns);
 }
 
 // After responses: the connection's end, or more requests.
 void Exchange::go_on(Channel& channel, Lane& lane, bool is_last, uint64_t now) {
   if (closes_each_ || is_last) {
-    ask_elsewhere(lane);
+    // What is underway behind a connection's last response has no answer coming.
+    ask_anew(lane, lane.underway);
+    lane.underway = 0;
     leave_ready(lane, Phase::closing);
     // A server that was asked to close, and says that it does, is the first to do so.
     if (!closes_each_ || closes_first_ || !is_last) channel.close(lane.connection);
     return;
   }
   if (lane.underway == 0) lane.phase = Phase::ready;
-  if (is_open_)
+  if (is_open_ || !ramp_.is_over())
     offer(lane);
   else
     fill(channel, lane, now);
-}
-
-// What is underway behind a connection's last response has no answer coming.
-void Exchange::ask_elsewhere(Lane& lane) {
-  begun_ -= lane.underway;
-  for (; is_open_ && lane.underway > 0; --lane.underway) {
-    again_.push_back(time_of(lane, lane.oldest));
-    lane.oldest = static_cast<uint16_t>((lane.oldest + 1) % depth_);
-  }
-  lane.underway = 0;
 }
 
 // --- the rest ---
@@ -286,7 +297,8 @@ void Exchange::peer_closed(Channel& channel, const Event& event) {
     HttpResponses::Reading reading = http_->end(static_cast<uint32_t>(event.token));
     if (reading.what != HttpResponses::Reading::What::response) return protocol_error(channel, event);
     responded(lane, reading, read_cycles());
-    ask_elsewhere(lane);
+    ask_anew(lane, lane.underway);
+    lane.underway = 0;
   } else if (!http_ || closes_each_) {
     return protocol_error(channel, event);
   }
@@ -302,13 +314,15 @@ void Exchange::gone(Lane& lane, bool) {
 
 uint64_t Exchange::not_sent(uint64_t cycles) const {
   if (!is_open_ || !started_) return 0;
-  uint64_t due = arrivals_.count_until(cycles) + again_.size();
-  return std::min(due, limit_ - begun_);
+  return arrivals_.count_until(std::min<uint64_t>(cycles, end_at_)) + again_.size();
 }
 
+// Without a lane for it only an event moves the next one.
 uint64_t Exchange::next_due() const {
-  if (!again_.empty() && offered_count_ != 0) return 0;
-  return is_open_ && started_ && begun_ != limit_ ? arrivals_.due() : UINT64_MAX;
+  bool may_begin = closes_each_ ? has_idle_lanes() : offered_count_ != 0;
+  if (!is_open_ || !started_ || !may_begin) return UINT64_MAX;
+  if (!again_.empty() && !closes_each_) return 0;
+  return arrivals_.due() <= end_at_ ? arrivals_.due() : UINT64_MAX;
 }
 
 uint64_t Exchange::unanswered() const {

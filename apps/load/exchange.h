@@ -2,7 +2,7 @@
 // Requests and their responses: workloads rps, cps, hold and http. A lane has one request underway, or
 // several behind each other (pipeline); their answers come in order.
 //
-// Closed loop: a response is followed by the next request at once. Open loop: lanes that may take a request
+// Closed loop: a response is followed by the next request at once (very many begin slowly: ramp.h). Open loop: lanes that may take a request
 // stand in a queue, and the requests that are due are dealt out to them once a turn, each with the time that
 // it was due at.
 #pragma once
@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "arrivals.h"
 #include "http_client.h"
 #include "load.h"
 #include "payload.h"
@@ -23,6 +24,7 @@ class Exchange final : public Load {
   void operator()(Channel& channel) override;
   uint64_t not_sent(uint64_t cycles) const override;
   uint64_t unanswered() const override;
+  uint64_t window() const override { return ramp_.window(); }
   uint64_t next_due() const override;
   // http: what came of responses, and how long those of each class of status took.
   const HttpResponses* http() const { return http_.get(); }
@@ -42,14 +44,14 @@ class Exchange final : public Load {
   void fill(Channel& channel, Lane& lane, uint64_t now);
   void request(Channel& channel, Lane& lane, uint64_t since);
   void offer(Lane& lane);
+  void ask_anew(Lane& lane, uint32_t count);
+  bool take_due(uint64_t now, uint64_t& since);
   void received(Channel& channel, const Event& event);
   void received_several(Channel& channel, const Event& event);
   void received_http(Channel& channel, const Event& event);
   void responded(Lane& lane, const HttpResponses::Reading& reading, uint64_t now);
   void go_on(Channel& channel, Lane& lane, bool is_last, uint64_t now);
-  void ask_elsewhere(Lane& lane);
   void note_reset(const Event& event);
-  uint64_t take_due(uint64_t now);
   void answered(Channel& channel, Lane& lane, uint64_t now);
   void other(Channel& channel, const Event& event);
   void peer_closed(Channel& channel, const Event& event);
@@ -59,6 +61,7 @@ class Exchange final : public Load {
 
   const bool closes_first_;
   const bool is_open_;
+  const bool queues_;     // lanes that may take a request stand in a queue, at least at the beginning
   const bool is_simple_;  // a response is as long as it is, and one at a time
   const uint32_t depth_;  // of the pipeline
   const Payload request_;
@@ -67,9 +70,11 @@ class Exchange final : public Load {
   std::vector<Histogram> http_latencies_;  // by class
   Arrivals arrivals_;
   std::vector<uint64_t> times_;  // with a pipeline: when the requests underway began, a ring for each lane
-  // Open loop: numbers of lanes, the one that waits longest first. A lane stands in it once.
+  // Numbers of lanes, the one that waits longest first. A lane stands in it once.
   std::vector<uint32_t> offered_;
   uint32_t offered_head_ = 0, offered_count_ = 0;
+  // Closed loop of more lanes than begin at once: the same queue, while it begins.
+  Ramp ramp_;
   // When they were due: connects that found no port, and requests whose connection ended before their turn.
   std::vector<uint64_t> again_;
   uint32_t begin_next_ = 0;      // closed loop: lanes before it have had their first request

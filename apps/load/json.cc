@@ -107,6 +107,9 @@ static void add_pace(Json& out, const Meter& meter) {
   if (!plan.has_client() || !plan.is_open_loop()) return;
   out["open_loop"] = {
       {"rate", plan.pace.text()},
+      {"arrival", plan.arrival == Arrival::fixed ? "fixed" : "poisson"},
+      {"seed", plan.arrival_seed},
+      {"due", meter.due()},
       {"not_sent", meter.not_sent()},
       {"unanswered", meter.unanswered()},
       {"latest_start_us", rounded(static_cast<double>(meter.most_late_ns()) / 1000, 1000)}};
@@ -127,9 +130,28 @@ static void add_http(Json& out, const Meter& meter) {
                  {"first_error", meter.http_error()}};
 }
 
+static void add_nics(Json& out, const Meter& meter) {
+  auto bits = [](double value) { return std::isnan(value) ? Json() : Json(rounded(value, 10)); };
+  for (const Nic& nic : meter.nics())
+    out["nic"][nic.end] = {{"rx_packets", nic.all.rx_packets},
+                           {"rx_bytes", nic.all.rx_bytes},
+                           {"tx_packets", nic.all.tx_packets},
+                           {"tx_bytes", nic.all.tx_bytes},
+                           {"rx_packets_per_second", rounded(nic.rx_packets_per_second, 10)},
+                           {"tx_packets_per_second", rounded(nic.tx_packets_per_second, 10)},
+                           {"rx_wire_bits_per_second", bits(nic.rx_bits_per_second)},
+                           {"tx_wire_bits_per_second", bits(nic.tx_bits_per_second)},
+                           {"rx_missed", nic.all.rx_missed},
+                           {"rx_no_buffer", nic.all.rx_no_buffer},
+                           {"rx_errors", nic.all.rx_errors},
+                           {"tx_errors", nic.all.tx_errors},
+                           {"tx_refused", nic.all.tx_refused},
+                           {"lost", nic.lost()}};
+}
+
 Json make_json(const Meter& meter, const std::string& why) {
   const Plan& plan = meter.plan();
-  double time = meter.seconds();
+  double time = meter.active_seconds();
   auto rate = [&](uint64_t count) { return time > 0 ? rounded(static_cast<double>(count) / time, 10) : 0.0; };
   Errors e = meter.errors();
   Json out = {{"workload", plan.has_client() ? name(plan.workload) : name(plan.server.protocol)},
@@ -137,11 +159,11 @@ Json make_json(const Meter& meter, const std::string& why) {
               {"loop", !plan.has_client()    ? "none"
                        : plan.is_open_loop() ? "open"
                                              : "closed"},
-              {"duration_s", time},
+              {"duration_s", meter.seconds()},
               {"connections", meter.opened()},
               {"requests", meter.requests()},
               {"requests_per_second", rate(meter.requests())},
-              {"connections_per_second", rate(meter.finished())},
+              {"connections_per_second", rate(meter.connections())},
               {"bytes_sent_per_second", rate(meter.bytes_sent())},
               {"bytes_received_per_second", rate(meter.bytes_received())},
               {"latency_us", latencies_of(meter.latency())},
@@ -153,20 +175,33 @@ Json make_json(const Meter& meter, const std::string& why) {
                 {"unreachable", e.unreachable},
                 {"protocol", e.protocol},
                 {"status", e.status},
-                {"other", e.other + meter.server_failures()}}}};
+                {"no_memory", e.no_memory},
+                {"invalid", e.invalid},
+                {"other_core", e.other_core},
+                {"closing", e.closing},
+                {"other", e.other},
+                {"ended_badly_for_server", meter.server_failures()}}}};
+  if (!plan.has_client()) out["active_s"] = time;
   out["failed"] = why;
+  out["not_kept"] = meter.not_kept();
+  out["beginning"] = meter.beginning() == 0 ? Json() : Json(meter.beginning());
   add_pace(out, meter);
   add_http(out, meter);
+  add_nics(out, meter);
   out["tcp"] = counters_of(meter.ends());
   out["tcp_by_core"] = counters_by_core(meter.ends());
   for (const Core& core : meter.cores())
     out["cores"].push_back(
-        {{"core", core.number},
+        {{"end", core.end},
+         {"core", core.number},
+         {"cpu", core.cpu},
          {"cycles_per_request", meter.requests() == 0 ? Json() : Json(rounded(core.cycles_per_request, 10))},
          {"useful_percent", rounded(core.useful_percent, 10)}});
   out["cpu_percent"] = rounded(meter.cpu_percent(), 10);
   out["longest_turn_us"] = rounded(static_cast<double>(meter.longest_turn().ns) / 1000, 1000);
+  out["longest_turn_off_cpu_us"] = rounded(static_cast<double>(meter.longest_turn_off_cpu().ns) / 1000, 1000);
   out["port_wait"] = meter.port_wait();
+  out["time_wait_recycled_early"] = meter.time_wait_recycled_early();
   out["series"] = series_of(meter);
   out["latency_curve"] = curve_of(meter.latency());
   out["versions"] = version();

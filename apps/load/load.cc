@@ -4,16 +4,17 @@
 
 namespace millrace::load {
 
-// Kept connections: the server's half-open records are not for a flood.
-static constexpr uint32_t connects_at_a_time = 4096;
 static constexpr Duration connect_pause = milliseconds(1);  // until a port may have come free
 
 Load::Load(const Plan& plan, double cycles_per_second, Options options)
     : closes_each_(plan.closes_each()),
-      limit_(plan.requests != 0 ? plan.requests : UINT64_MAX),
+      limit_(plan.requests != 0 ? plan.core_share.of(plan.requests) : UINT64_MAX),
       options_(options),
       scale_(cycles_per_second),
       lanes_(plan.connections),
+      // With a connection for each request as many are underway as were asked for.
+      opening_(plan.closes_each() ? 0 : plan.connections, begin_at_once,
+               longest_queue(plan), false),
       rotation_(client_config(plan).address, plan.local_addresses(), plan.targets) {
   for (uint32_t i = plan.connections; i > 0; --i) idle_.push_back(i - 1);
 }
@@ -32,7 +33,7 @@ void Load::open_some(Channel& channel) {
   if (channel.now() < connect_after_) return;
   uint64_t now = read_cycles();
   for (uint32_t i = 0; i < begin_per_turn && !idle_.empty(); ++i) {
-    if (closes_each_ ? begun_ == limit_ : connecting_ == connects_at_a_time) return;
+    if ((closes_each_ && begun_ == limit_) || connecting_ >= opening_.window()) return;
     uint64_t since = now;
     if (!may_open(since)) return;
     begun_ += closes_each_;
@@ -68,7 +69,9 @@ void Load::connected(Channel& channel, const Event& event) {
   ++tally_.opened;
   ++ready_;
   uint64_t now = read_cycles();
-  connect_latency_.record(scale_.ns(now - lane.since));
+  uint64_t ns = scale_.ns(now - lane.since);
+  connect_latency_.record(ns);
+  if (!opening_.is_over()) opening_.answered(ns);
   opened(channel, lane, event, now);
 }
 
@@ -80,7 +83,7 @@ void Load::connect_failed(Channel& channel, const Event& event) {
     begun_ -= closes_each_;
     give_up_open(lanes_[event.token].since);
   } else {
-    event.reason == Event::unreachable ? ++tally_.errors.unreachable : ++tally_.errors.other;
+    ++tally_.errors.of_connect(event.reason);
     if (closes_each_) ended();
   }
   --connecting_;

@@ -12,6 +12,7 @@
 #include "cycles.h"
 #include "histogram.h"
 #include "plan.h"
+#include "ramp.h"
 #include "tally.h"
 
 namespace millrace::load {
@@ -30,6 +31,8 @@ class Load {
   bool is_connected() const { return ready_ == lanes_.size(); }
   uint64_t connected() const { return ready_; }
   void start(uint64_t cycles) { start_at_ = cycles; }
+  // Open loop: what is due after that is not of the run.
+  void end_at(uint64_t cycles) { end_at_ = cycles; }
   // The warm-up is over.
   void forget_late() { forget_late_.store(true, std::memory_order_relaxed); }
   // All that was asked for is done or lost.
@@ -50,6 +53,10 @@ class Load {
     uint64_t connecting = 0, open = 0, closing = 0;
   };
   States states() const { return {connecting_, ready_ - closing_, closing_}; }
+  // For the end: how many requests may be underway by now, if not all yet (ramp.h); else UINT64_MAX.
+  virtual uint64_t window() const { return UINT64_MAX; }
+  // Requests that have begun, or connections if each has one.
+  uint64_t begun() const { return begun_; }
   // Open loop, for the end: requests that were due and did not begin, those that began and have no answer, and how late
   // one began at most.
   virtual uint64_t not_sent(uint64_t) const { return 0; }  // by that time, in cycles
@@ -105,6 +112,10 @@ class Load {
   }
 
   static constexpr uint32_t begin_per_turn = 64;  // what a core takes of an application in a turn
+  // Connects, or first requests, that need not wait for others to come back.
+  static constexpr uint32_t begin_at_once = 4096;
+  // How long they may queue for each other, in nanoseconds: far from an RTO, also when the CPU is away for a while.
+  static uint64_t longest_queue(const Plan& plan) { return plan.config.tcp.rto_min.ns / 4; }
 
   const bool closes_each_;
   const uint64_t limit_;  // requests, or connections if each has one
@@ -113,8 +124,9 @@ class Load {
   std::vector<Lane> lanes_;
   Shown ready_;    // lanes with a connection
   Shown closing_;  // of them
-  uint64_t begun_ = 0;    // towards limit_
+  Shown begun_;    // towards limit_
   uint64_t ended_ = 0;
+  Shown end_at_{UINT64_MAX};
   Shown most_late_;  // cycles
   bool started_ = false;
   bool stopped_ = false;
@@ -128,6 +140,7 @@ class Load {
   void count_end(Event::Reason reason);
   void free_lane(uint32_t number);
 
+  Ramp opening_;  // of connects without an answer
   Rotation rotation_;
   std::vector<uint32_t> idle_;  // lanes without a connection
   uint32_t part_next_ = 0;      // lanes before it have had their FIN

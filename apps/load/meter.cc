@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 #include <utility>
 
@@ -48,7 +49,11 @@ Meter::Reading Meter::read() const {
   now.cycles = read_cycles();
   now.cpu_seconds = cpu_seconds();
   for (const Endpoint* end : {ends_.client, ends_.server})
-    if (end != nullptr) now.retransmitted += end->counters()[Count::retransmitted];
+    if (end != nullptr) {
+      Counters counters = end->counters();
+      now.retransmitted += counters[Count::retransmitted];
+      now.time_wait_recycled_early += counters[Count::time_wait_recycled_early];
+    }
   read_work(now);
   if (ends_.has_load()) {
     Tally tally = ends_.tally();
@@ -59,6 +64,7 @@ Meter::Reading Meter::read() const {
     now.bytes_received = tally.bytes_received;
     now.port_wait = tally.port_wait;
     now.errors = tally.errors;
+    for (const Load* load : ends_.loads) now.begun += load->begun();
   }
   if (!ends_.servers.empty()) {
     Server::Counts counts = ends_.served();
@@ -76,22 +82,36 @@ Meter::Reading Meter::read() const {
 }
 
 // An lcore's work is that of a core of one end, or of both.
+// At the begin and the end only: a driver may ask its hardware.
+void Meter::read_ports(Reading& now) const {
+  if (ends_.client != nullptr) now.client_port = ends_.client->port_counters();
+  if (ends_.server != nullptr) now.server_port = ends_.server->port_counters();
+}
+
+void Meter::note_turn(Reading& now, const Endpoint::Load& load) {
+  if (load.longest_turn <= now.longest_turn) return;
+  now.longest_turn = load.longest_turn;
+  now.longest_turn_off_cpu = load.longest_turn_off_cpu;
+}
+
 void Meter::read_work(Reading& now) const {
+  bool shared = ends_.client != nullptr && ends_.server != nullptr && !plan_.apart;
   if (ends_.client != nullptr)
     for (uint32_t core = 0; core < ends_.client->cores(); ++core) {
       Endpoint::Load load = ends_.client->load(core);
-      now.work.push_back({ends_.client->cpu(core), load.useful_cycles, ends_.loads[core]->tally().requests});
-      now.longest_turn = std::max(now.longest_turn, load.longest_turn);
+      now.work.push_back({shared ? "pair" : "client", core, ends_.client->cpu(core), load.useful_cycles,
+                          ends_.loads[core]->tally().requests});
+      note_turn(now, load);
     }
   if (ends_.server == nullptr) return;
-  bool shared = ends_.client != nullptr && !plan_.apart;
   for (uint32_t core = 0; core < ends_.server->cores(); ++core) {
     Endpoint::Load load = ends_.server->load(core);
     if (shared)
       now.work[core].useful_cycles += load.useful_cycles;
     else
-      now.work.push_back({ends_.server->cpu(core), load.useful_cycles, ends_.servers[core]->counts().requests});
-    now.longest_turn = std::max(now.longest_turn, load.longest_turn);
+      now.work.push_back(
+          {"server", core, ends_.server->cpu(core), load.useful_cycles, ends_.servers[core]->counts().requests});
+    note_turn(now, load);
   }
 }
 
@@ -122,6 +142,7 @@ void Meter::begin(uint64_t cycles) {
   }
   before_ = all_latencies();
   first_ = read();
+  read_ports(first_);
   first_.cycles = cycles;  // the load's own begin: this thread may have lost its CPU since
   last_ = first_;
 }
@@ -133,8 +154,7 @@ const Row& Meter::second() {
   Row row;
   row.t = seconds_between(first_, now);
   row.requests_per_second = rate(last_.requests, now.requests);
-  row.connections_per_second = plan_.has_client() && plan_.closes_each() ? rate(last_.finished, now.finished)
-                                                                         : rate(last_.opened, now.opened);
+  row.connections_per_second = rate(last_.counted(plan_), now.counted(plan_));
   row.bytes_sent_per_second = rate(last_.bytes_sent, now.bytes_sent);
   row.bytes_received_per_second = rate(last_.bytes_received, now.bytes_received);
   if (ends_.has_load()) {
@@ -172,15 +192,34 @@ const Row& Meter::second() {
   return series_.back();
 }
 
-void Meter::end() {
+void Meter::end(uint64_t over_at) {
   end_ = read();
+  read_ports(end_);
   if (!has_begun()) first_ = end_;
   latency_.set_difference(all_latencies(), warmup_);
   connect_latency_.set_difference(all_connect_latencies(), connect_warmup_);
   for (const Load* load : ends_.loads) {
-    not_sent_ += load->not_sent(end_.cycles);
+    not_sent_ += load->not_sent(over_at);
     unanswered_ += load->unanswered();
   }
+  begun_ = end_.begun - first_.begun;
+}
+
+uint64_t Meter::beginning() const {
+  uint64_t sum = 0;
+  bool all = true;
+  for (const Load* load : ends_.loads) {
+    all &= load->window() == UINT64_MAX;
+    sum += std::min(load->window(), plan_.share(plan_.connections) * plan_.pipeline);
+  }
+  return all ? 0 : sum;
+}
+
+std::string Meter::not_kept() const {
+  constexpr uint64_t parts = 100;  // of which one may be missing
+  if (!plan_.is_open_loop() || not_sent() * parts <= due()) return "";
+  return "could not keep up: " + std::to_string(not_sent()) + " of " + std::to_string(due()) +
+         " requests that were due never began, and are in no latency";
 }
 
 Errors Meter::errors() const {
@@ -193,7 +232,8 @@ std::vector<Core> Meter::cores() const {
   for (size_t i = 0; i < end_.work.size(); ++i) {
     auto cycles = static_cast<double>(end_.work[i].useful_cycles - first_.work[i].useful_cycles);
     uint64_t done = end_.work[i].requests - first_.work[i].requests;
-    out.push_back({end_.work[i].cpu, done == 0 ? 0 : cycles / static_cast<double>(done),
+    const Reading::Work& work = end_.work[i];
+    out.push_back({work.end, work.number, work.cpu, done == 0 ? 0 : cycles / static_cast<double>(done),
                    std::min(100.0, 100 * cycles / total)});
   }
   return out;
@@ -205,8 +245,36 @@ double Meter::cpu_percent() const {
   return time > 0 ? std::min(100.0, 100 * (end_.cpu_seconds - first_.cpu_seconds) / time) : 100;
 }
 
-Duration Meter::longest_turn() const {
-  return end_.longest_turn;
+void Meter::look(uint64_t now) {
+  constexpr double step = 0.01;
+  double seconds = static_cast<double>(now - first_.cycles) / cycles_per_second_;
+  if (seconds - activity_.last_look() < step) return;
+  Server::Counts counts = ends_.served();
+  activity_.look(seconds, counts.requests + counts.opened + counts.finished + counts.bytes_sent + counts.bytes_received);
+}
+
+static void add_rates(Nic& nic, const Endpoint::PortCounters& from, const Endpoint::PortCounters& to, double seconds) {
+  constexpr uint64_t around_a_frame = 8 + 4 + 12;  // preamble, checksum, gap
+  auto rate = [&](uint64_t a, uint64_t b) { return seconds > 0 ? static_cast<double>(b - a) / seconds : 0; };
+  auto bits = [&](uint64_t bytes, double byte_rate, double packet_rate) {
+    bool counts_bytes = bytes != 0 || packet_rate == 0;
+    return counts_bytes ? 8 * (byte_rate + around_a_frame * packet_rate) : NAN;
+  };
+  nic.rx_packets_per_second = rate(from.rx_packets, to.rx_packets);
+  nic.tx_packets_per_second = rate(from.tx_packets, to.tx_packets);
+  nic.rx_bits_per_second = bits(to.rx_bytes, rate(from.rx_bytes, to.rx_bytes), nic.rx_packets_per_second);
+  nic.tx_bits_per_second = bits(to.tx_bytes, rate(from.tx_bytes, to.tx_bytes), nic.tx_packets_per_second);
+}
+
+std::vector<Nic> Meter::nics() const {
+  std::vector<Nic> out;
+  auto add = [&](const char* end, const Endpoint::PortCounters& from, const Endpoint::PortCounters& to) {
+    out.push_back({.end = end, .all = to});
+    add_rates(out.back(), from, to, seconds());
+  };
+  if (ends_.client != nullptr) add("client", first_.client_port, end_.client_port);
+  if (ends_.server != nullptr) add("server", first_.server_port, end_.server_port);
+  return out;
 }
 
 uint64_t Meter::most_late_ns() const {

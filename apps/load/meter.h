@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "activity.h"
 #include "exchange.h"
 #include "load.h"
 #include "plan.h"
@@ -44,9 +45,20 @@ struct Row {
 };
 
 struct Core {
-  uint32_t number;
+  const char* end;  // whose: "client", "server", or "pair" where one lcore runs a core of both
+  uint32_t number;  // from 0 on
+  uint32_t cpu;     // that it runs on
   double cycles_per_request;
   double useful_percent;
+};
+
+// What a device has counted: in the whole run, and a second of the measured time. A bit rate is that of the wire: with
+// preamble, checksum and gap of each frame. NAN: the driver counts no bytes.
+struct Nic {
+  const char* end;  // "client" or "server"
+  Endpoint::PortCounters all;
+  double rx_packets_per_second, tx_packets_per_second, rx_bits_per_second, tx_bits_per_second;
+  uint64_t lost() const { return all.rx_missed + all.rx_no_buffer + all.rx_errors + all.tx_errors + all.tx_refused; }
 };
 
 class Meter {
@@ -56,7 +68,9 @@ class Meter {
   // On the thread of the client's first core, or the server's where there is no client.
   void begin(uint64_t cycles);  // now
   const Row& second();  // ends a second
-  void end();  // when no core has turns any more
+  void look(uint64_t now);  // a server's: every few turns
+  // When no core has turns any more. What was due by the time that it was over had its chance to begin.
+  void end(uint64_t over_at);
 
   const Plan& plan() const { return plan_; }
   const Ends& ends() const { return ends_; }
@@ -67,20 +81,35 @@ class Meter {
   // Of the measured time, after end().
   double seconds() const { return seconds_between(first_, end_); }
   uint64_t requests() const { return end_.requests - first_.requests; }
-  uint64_t finished() const { return end_.finished - first_.finished; }
+  // Connections that count towards a rate: where each has one request, those that have ended in order; else those that
+  // were established.
+  uint64_t connections() const { return end_.counted(plan_) - first_.counted(plan_); }
   uint64_t bytes_sent() const { return end_.bytes_sent - first_.bytes_sent; }
   uint64_t bytes_received() const { return end_.bytes_received - first_.bytes_received; }
-  // Of the whole run.
+  // What rates are of: the measured time; of a server, without what was idle.
+  double active_seconds() const { return plan_.has_client() ? seconds() : activity_.seconds(); }
+  // Of the whole run. Connections: those that were established.
   uint64_t opened() const { return end_.opened; }
   Errors errors() const;
   uint64_t server_failures() const { return end_.failures; }
   uint64_t retransmitted() const { return end_.retransmitted; }
   uint64_t port_wait() const { return end_.port_wait; }
+  // Open loop: requests that were due in the measured time (or before, and still waited), and those of them that never
+  // began.
+  uint64_t due() const { return begun_ + not_sent_; }
   uint64_t not_sent() const { return not_sent_; }
+  // Closed loop: how many requests may be underway by now, if not yet as many as were asked for; else 0.
+  uint64_t beginning() const;
+  // What the run had promised and did not do, in a sentence; else empty.
+  std::string not_kept() const;
   uint64_t unanswered() const { return unanswered_; }
   std::vector<Core> cores() const;
   double cpu_percent() const;  // how much of its CPUs this process has had
-  Duration longest_turn() const;
+  Duration longest_turn() const { return end_.longest_turn; }
+  Duration longest_turn_off_cpu() const { return end_.longest_turn_off_cpu; }  // at least
+  uint64_t time_wait_recycled_early() const { return end_.time_wait_recycled_early; }
+  // What the devices have counted: which end, since its start, and a second of the measured time.
+  std::vector<Nic> nics() const;
   uint64_t most_late_ns() const;
   // Of the measured time, after end().
   std::map<unsigned, uint64_t> http_statuses() const;
@@ -95,19 +124,25 @@ class Meter {
     uint64_t cycles = 0;
     double cpu_seconds = 0;
     uint64_t requests = 0, opened = 0, finished = 0, bytes_sent = 0, bytes_received = 0, port_wait = 0;
-    uint64_t retransmitted = 0;
+    uint64_t retransmitted = 0, begun = 0;
     Errors errors;
     uint64_t failures = 0;  // connections that ended badly for the server
     struct Work {
-      uint32_t cpu;
+      const char* end;
+      uint32_t number, cpu;
       uint64_t useful_cycles, requests;
     };
     std::vector<Work> work;  // by lcore
-    Duration longest_turn;
+    Duration longest_turn, longest_turn_off_cpu;
+    uint64_t time_wait_recycled_early = 0;
+    Endpoint::PortCounters client_port{}, server_port{};
+    uint64_t counted(const Plan& plan) const { return plan.has_client() && plan.closes_each() ? finished : opened; }
     uint64_t all_errors() const { return errors.sum() + failures; }
   };
   Reading read() const;
   void read_work(Reading& now) const;
+  void read_ports(Reading& now) const;
+  static void note_turn(Reading& now, const Endpoint::Load& load);
   double seconds_between(const Reading& from, const Reading& to) const;
   Histogram all_latencies() const;
   Histogram all_connect_latencies() const;
@@ -124,7 +159,8 @@ class Meter {
   std::map<unsigned, uint64_t> http_statuses_warmup_;
   std::array<Histogram, status_classes> http_warmup_;
   std::vector<Row> series_;
-  uint64_t not_sent_ = 0, unanswered_ = 0;
+  Activity activity_;  // of a server
+  uint64_t begun_ = 0, not_sent_ = 0, unanswered_ = 0;
 };
 
 }  // namespace millrace::load

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "arrivals.h"
 #include "http_status.h"
-#include "rate.h"
 #include "targets.h"
 
 namespace millrace::load {
@@ -68,6 +68,7 @@ struct Plan {
   Rate rate;  // as asked for
   Rate pace;  // as it comes to; none: closed loop
   Arrival arrival = Arrival::fixed;
+  uint64_t arrival_seed = 0;     // drawn where config.seed says random
   Duration every = seconds(10);  // hold
   HttpPlan http;
   ServerPlan server;
@@ -82,6 +83,7 @@ struct Plan {
   std::string json, hgrm, html;  // "-": standard output
   bool quiet = false;            // no lines for people
 
+  Share core_share;                // a core's plan: its part of connections, requests and pace
   Config config;                   // the endpoint, or what both of a pair share
   std::string settings;            // all of this as a file, for the report
   std::vector<std::string> given;  // keys that the user set
@@ -109,7 +111,7 @@ struct Plan {
 // or says in one line what is wrong and exits with 2.
 Plan make_plan(Program program, int argc, char** argv, bool doctor = false);
 
-// What one core has of a plan: its part of the connections, the requests and the rate.
+// The plan of one core: connections are its own, `requests` and `pace` the run's, of which it has its share.
 Plan core_plan(const Plan& plan, uint32_t core);
 
 // The endpoints that a plan takes, of the size that it asks for.

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "plan_http.h"
 
@@ -55,6 +56,8 @@ static void complete_targets(Plan& plan) {
     demand(is_host && !own, to_string(a) + " is no address of another host", "load.to");
     uint32_t mask = plan.config.prefix_length == 0 ? 0 : ~uint32_t{0} << (32 - plan.config.prefix_length);
     bool on_link = ((a.value ^ plan.config.address.value) & mask) == 0;
+    bool is_broadcast = on_link && plan.config.prefix_length <= 30 && (a.value | mask) == ~uint32_t{0};
+    demand(!is_broadcast, to_string(a) + " is the broadcast address of its network", "load.to");
     demand(on_link || !plan.config.gateway.is_unspecified(),
            to_string(a) + " is in another network, and there is no gateway: give --gateway A.B.C.D",
            "load.to");
@@ -87,6 +90,7 @@ static void complete_client(Plan& plan, const Settings& settings) {
   if (plan.workload == Workload::hold)
     plan.pace.from = plan.pace.to = plan.connections / plan.every.seconds();
   if (plan.http.close && !settings.is_set("load.close_first")) plan.close_first = Side::server;
+  plan.arrival_seed = plan.config.seed != 0 ? plan.config.seed : std::random_device{}();
   if (plan.workload == Workload::http) complete_http(plan);
   if (plan.requests == 0 && plan.duration.ns == 0) plan.duration = seconds(5);
   complete_targets(plan);

@@ -9,9 +9,6 @@
 
 namespace millrace::load {
 
-// "10.8 M", "43.1 K", "512".
-std::string short_number(double value);
-
 // The line of a second: on a terminal it takes the place of the last one.
 void print_progress(const Plan& plan, const Row& row);
 void end_progress();  // before anything else is printed

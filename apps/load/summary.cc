@@ -2,40 +2,20 @@
 // What is read on a terminal. (report.h)
 #include <unistd.h>
 
-#include <cctype>
+#include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 #include <map>
+#include <utility>
 
 #include "report.h"
+#include "text.h"
 
 namespace millrace::load {
 
-static double us(uint64_t ns) {
-  return static_cast<double>(ns) / 1000;
-}
-
 static double per_second(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
-}
-
-std::string short_number(double value) {
-  char out[32];
-  if (value >= 1e9)
-    std::snprintf(out, sizeof out, "%.2f G", value / 1e9);
-  else if (value >= 1e6)
-    std::snprintf(out, sizeof out, "%.2f M", value / 1e6);
-  else if (value >= 1e4)
-    std::snprintf(out, sizeof out, "%.1f K", value / 1e3);
-  else
-    std::snprintf(out, sizeof out, "%.0f", value);
-  return out;
-}
-
-// "56.7 Mbit/s" of bytes a second.
-static std::string bit_rate(double bytes) {
-  std::string number = short_number(8 * bytes);
-  return number + (std::isdigit(static_cast<unsigned char>(number.back())) ? " bit/s" : "bit/s");
 }
 
 static bool is_terminal() {
@@ -68,73 +48,92 @@ void print_connecting(const Plan& plan, const Ends& ends) {
   end_line();
 }
 
-void print_progress(const Plan& plan, const Row& row) {
-  begin_line();
-  std::printf("%4.0f s", row.t);
-  if (plan.has_client() && plan.workload == Workload::stream)
-    std::printf("  %s out  %s in", bit_rate(row.bytes_sent_per_second).c_str(),
-                bit_rate(row.bytes_received_per_second).c_str());
+// The cores' loads: of several, the least and the most.
+static std::string busy(const std::vector<double>& percents) {
+  if (percents.empty()) return "";
+  auto [least, most] = std::minmax_element(percents.begin(), percents.end());
+  char out[48];
+  if (percents.size() == 1)
+    std::snprintf(out, sizeof out, "busy %.0f %%", *most);
   else
-    std::printf("  %s requests/s", short_number(row.requests_per_second).c_str());
+    std::snprintf(out, sizeof out, "busy %.0f to %.0f %%", *least, *most);
+  return out;
+}
+
+static std::vector<LinePart> progress_parts(const Plan& plan, const Row& row) {
+  char time[32];
+  std::snprintf(time, sizeof time, "%4.0f s", row.t);
+  std::vector<LinePart> parts = {{time, 9}};
+  bool is_stream = plan.has_client() && plan.workload == Workload::stream;
+  // Of a connection for each request the two rates are one.
+  if (!is_stream)
+    parts.push_back({short_number(row.requests_per_second) + " requests/s", plan.has_client() && plan.closes_each() ? 0 : 9});
   if (!plan.has_client() || plan.closes_each())
-    std::printf("  %s connections/s", short_number(row.connections_per_second).c_str());
-  if (!plan.has_client())
-    std::printf("  %" PRIu64 " open  %s out  %s in", row.open, bit_rate(row.bytes_sent_per_second).c_str(),
-                bit_rate(row.bytes_received_per_second).c_str());
-  if (row.samples != 0) std::printf("  p99 %.1f us", row.p99);
-  std::printf("  %" PRIu64 " errors  %" PRIu64 " retransmissions ", row.errors, row.retransmitted);
-  for (double percent : row.useful_percent) std::printf(" %3.0f %%", percent);
-  if (row.port_wait != 0) std::printf("  %" PRIu64 " waits for a port", row.port_wait);
+    parts.push_back({short_number(row.connections_per_second) + " connections/s", plan.has_client() ? 8 : 5});
+  if (!plan.has_client()) parts.push_back({std::to_string(row.open) + " open", 4});
+  if (is_stream || !plan.has_client()) {
+    parts.push_back({bit_rate(row.bytes_sent_per_second) + " out", is_stream ? 9 : 3});
+    parts.push_back({bit_rate(row.bytes_received_per_second) + " in", is_stream ? 9 : 3});
+  }
+  if (row.samples != 0) parts.push_back({"p99 " + short_time(1000 * row.p99), 7});
+  parts.push_back({std::to_string(row.errors) + " errors", row.errors != 0 ? 8 : 6});
+  parts.push_back({std::to_string(row.retransmitted) + " retransmitted", row.retransmitted != 0 ? 5 : 1});
+  if (std::string load = busy(row.useful_percent); !load.empty()) parts.push_back({load, 2});
+  if (row.port_wait != 0) parts.push_back({std::to_string(row.port_wait) + " waits for a port", 6});
+  return parts;
+}
+
+void print_progress(const Plan& plan, const Row& row) {
+  constexpr size_t columns = 79;  // in the 80th a terminal may break the line
+  begin_line();
+  std::fputs(fitting_line(progress_parts(plan, row), columns).c_str(), stdout);
   end_line();
 }
 
 static void print_latencies(const char* what, const Histogram& latencies) {
   if (latencies.count() == 0) return;
-  std::printf("%-9s p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f us\n", what,
-              us(latencies.percentile(50)), us(latencies.percentile(90)), us(latencies.percentile(99)),
-              us(latencies.percentile(99.9)), us(latencies.max()));
+  auto at = [&](double percent) { return short_time(static_cast<double>(latencies.percentile(percent))); };
+  std::printf("%-9s p50 %s  p90 %s  p99 %s  p99.9 %s  max %s\n", what, at(50).c_str(), at(90).c_str(), at(99).c_str(),
+              at(99.9).c_str(), at(100).c_str());
+}
+
+// "rps, 64 at a time, 64 + 64 bytes, 2.00 s: "
+static void print_plan(const Plan& plan, double time) {
+  if (plan.program == Program::server)
+    std::printf("\nserver, %s, %.2f s: ", name(plan.server.protocol), time);
+  else if (plan.workload == Workload::stream)
+    std::printf("\nstream, %u at a time, %.2f s: ", plan.connections, time);
+  else if (plan.workload == Workload::http)
+    std::printf("\nhttp, %s %s, %u at a time, %.2f s: ", plan.http.method.c_str(), plan.http.path.c_str(),
+                plan.connections, time);
+  else
+    std::printf("\n%s, %u at a time, %u + %u bytes, %.2f s: ", name(plan.workload), plan.connections,
+                plan.request_size, plan.response_size, time);
 }
 
 static void print_work(const Meter& meter) {
   const Plan& plan = meter.plan();
-  double time = meter.seconds();
-  if (plan.program == Program::server)
-    std::printf("\nserver, %s, %.2f s: ", name(plan.server.protocol), time);
-  else if (plan.workload == Workload::stream)
-    std::printf("\nstream, %u connections, %.2f s: ", plan.connections, time);
-  else if (plan.workload == Workload::http)
-    std::printf("\nhttp, %s %s, %u connections, %.2f s: ", plan.http.method.c_str(), plan.http.path.c_str(),
-                plan.connections, time);
-  else
-    std::printf("\n%s, %u connections, %u + %u bytes, %.2f s: ", name(plan.workload), plan.connections,
-                plan.request_size, plan.response_size, time);
+  double time = meter.active_seconds();
+  print_plan(plan, meter.seconds());
   if (plan.program == Program::server || plan.workload != Workload::stream)
     std::printf("%" PRIu64 " requests, %s/s; ", meter.requests(),
                 short_number(per_second(meter.requests(), time)).c_str());
-  if (plan.has_client() && plan.closes_each())
-    std::printf("%" PRIu64 " connections, %s/s; ", meter.finished(),
-                short_number(per_second(meter.finished(), time)).c_str());
-  else
-    std::printf("%" PRIu64 " connections; ", meter.opened());
-  std::printf("%s out, %s in\n", bit_rate(per_second(meter.bytes_sent(), time)).c_str(),
+  std::printf("%" PRIu64 " connections", meter.opened());
+  if (!plan.has_client() || plan.closes_each())
+    std::printf(", %s/s", short_number(per_second(meter.connections(), time)).c_str());
+  std::printf("; %s out, %s in\n", bit_rate(per_second(meter.bytes_sent(), time)).c_str(),
               bit_rate(per_second(meter.bytes_received(), time)).c_str());
+  if (!plan.has_client()) std::printf("          a second of the %.2f s that were not idle\n", time);
 }
 
 static void print_pace(const Meter& meter) {
   const Plan& plan = meter.plan();
   if (!plan.has_client() || !plan.is_open_loop()) return;
-  double late = static_cast<double>(meter.most_late_ns()) / 1e6;
-  std::printf("open loop %s%s asked for; the latest began %.3f ms after its time", plan.pace.text().c_str(),
-              plan.pace.over.ns == 0 ? "/s" : "", late);
+  std::printf("open loop %s%s asked for: %" PRIu64 " were due, %" PRIu64 " not sent; the latest began %s after its time",
+              plan.pace.text().c_str(), plan.pace.over.ns == 0 ? "/s" : "", meter.due(), meter.not_sent(),
+              short_time(static_cast<double>(meter.most_late_ns())).c_str());
   if (meter.unanswered() != 0) std::printf("; %" PRIu64 " had no answer yet at the end", meter.unanswered());
-  // A few that fell due in the last moments are no sign of anything.
-  bool few = meter.not_sent() * 1000 <= meter.requests();
-  if (few && meter.not_sent() != 0) std::printf("; %" PRIu64 " were due and did not begin", meter.not_sent());
   std::printf("\n");
-  if (!few)
-    std::printf("WARNING   could not keep up: %" PRIu64
-                " requests that were due never began, and are in no latency\n",
-                meter.not_sent());
 }
 
 static void print_errors(const Meter& meter) {
@@ -142,12 +141,16 @@ static void print_errors(const Meter& meter) {
   std::printf("errors    %" PRIu64 " refused, %" PRIu64 " reset, %" PRIu64 " timed out, %" PRIu64
               " unreachable, %" PRIu64 " protocol",
               e.refused, e.reset, e.timed_out, e.unreachable, e.protocol);
-  if (e.other != 0) std::printf(", %" PRIu64 " without memory", e.other);
-  if (e.status != 0) std::printf(", %" PRIu64 " of another status", e.status);
-  if (meter.server_failures() != 0)
-    std::printf(", %" PRIu64 " ended badly for the server", meter.server_failures());
+  for (auto [count, what] : {std::pair(e.status, "of another status"),
+                             std::pair(e.no_memory, "without a place for the connection"),
+                             std::pair(e.invalid, "to or from an address that cannot be"),
+                             std::pair(e.other_core, "of another core"), std::pair(e.closing, "while ending"),
+                             std::pair(e.other, "other"), std::pair(meter.server_failures(), "ended badly for the server")})
+    if (count != 0) std::printf(", %" PRIu64 " %s", count, what);
   std::printf("; %" PRIu64 " retransmissions, %" PRIu64 " waits for a port\n", meter.retransmitted(),
               meter.port_wait());
+  if (uint64_t count = meter.time_wait_recycled_early(); count != 0)
+    std::printf("TIME-WAIT %" PRIu64 " records ended early, for want of a place: --time-wait-records\n", count);
 }
 
 static void print_http(const Meter& meter) {
@@ -195,26 +198,59 @@ static void print_crossings(const Meter& meter) {
   }
 }
 
+static void print_nics(const Meter& meter) {
+  for (const Nic& nic : meter.nics()) {
+    std::printf("NIC       %s: %s packets/s in, %s out", nic.end, short_number(nic.rx_packets_per_second).c_str(),
+                short_number(nic.tx_packets_per_second).c_str());
+    if (!std::isnan(nic.rx_bits_per_second) && !std::isnan(nic.tx_bits_per_second))
+      std::printf("; on the wire %s in, %s out", bit_rate(nic.rx_bits_per_second / 8).c_str(),
+                  bit_rate(nic.tx_bits_per_second / 8).c_str());
+    std::printf("; %" PRIu64 " lost here\n", nic.lost());
+    if (nic.lost() == 0) continue;
+    std::printf("WARNING   the NIC of the %s lost frames here, and not on the way:", nic.end);
+    const char* comma = " ";
+    for (auto [count, what] : {std::pair(nic.all.rx_missed, "no place in its queue (rx_missed)"),
+                               std::pair(nic.all.rx_no_buffer, "no buffer (rx_no_buffer)"),
+                               std::pair(nic.all.rx_errors, "received with errors (rx_errors)"),
+                               std::pair(nic.all.tx_errors, "not sent (tx_errors)"),
+                               std::pair(nic.all.tx_refused, "refused by its driver (tx_refused)")})
+      if (count != 0) std::printf("%s%" PRIu64 " %s", std::exchange(comma, ", "), count, what);
+    std::printf("\n");
+  }
+}
+
+static void print_cores(const Meter& meter) {
+  for (const Core& core : meter.cores()) {
+    const char* end = meter.plan().apart ? core.end : "core";
+    std::printf("%-6s %-2u CPU %u, ", end, core.number, core.cpu);
+    if (core.cycles_per_request > 0) std::printf("%.0f cycles a request, ", core.cycles_per_request);
+    std::printf("%.0f %% useful\n", core.useful_percent);
+  }
+}
+
 void print_summary(const Meter& meter, const std::string& why) {
   end_progress();
   print_work(meter);
   print_latencies("latency", meter.latency());
   print_http_latencies(meter);
   if (meter.plan().closes_each()) print_latencies("connect", meter.connect_latency());
+  if (uint64_t window = meter.beginning(); window != 0)
+    std::printf("beginning %" PRIu64 " requests underway at a time by now: more would queue for each other, and TCP send again\n",
+                window);
   print_pace(meter);
+  print_nics(meter);
   print_crossings(meter);
-  for (const Core& core : meter.cores()) {
-    std::printf("core %-4u ", core.number);
-    if (core.cycles_per_request > 0) std::printf("%.0f cycles a request, ", core.cycles_per_request);
-    std::printf("%.0f %% useful\n", core.useful_percent);
-  }
+  print_cores(meter);
   if (double percent = meter.cpu_percent(); percent < 95 && meter.plan().program == Program::pair)
     std::printf(
         "          (only %.0f %% of the CPU: something else runs here, and the figures are worse for it)\n",
         percent);
-  std::printf("turns     longest %.1f us\n", us(meter.longest_turn().ns));
+  std::printf("turns     longest %s, of which %s at least off its CPU\n",
+              short_time(static_cast<double>(meter.longest_turn().ns)).c_str(),
+              short_time(static_cast<double>(meter.longest_turn_off_cpu().ns)).c_str());
   print_errors(meter);
   print_http(meter);
+  if (std::string broken = meter.not_kept(); !broken.empty()) std::printf("NOT KEPT  %s\n", broken.c_str());
   if (!why.empty()) std::printf("FAILED    %s\n", why.c_str());
   std::fflush(stdout);
 }

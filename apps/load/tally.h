@@ -2,6 +2,8 @@
 // What a client counts beside latencies. One thread counts, any may look.
 #pragma once
 
+#include <millrace/millrace.h>
+
 #include <atomic>
 #include <cstdint>
 
@@ -31,9 +33,27 @@ template <typename Number>
 struct ErrorsOf {
   Number refused = 0, reset = 0, timed_out = 0, unreachable = 0;
   Number protocol = 0;  // a response of wrong length or content, text or an end that nobody expected
-  Number other = 0;     // no memory for a connection
-  Number status = 0;    // http: a whole response whose status the user does not expect
-  uint64_t sum() const { return refused + reset + timed_out + unreachable + protocol + other + status; }
+  // Connects that could not be: no place for a connection; an address that none can go to; a flow of another core; an
+  // endpoint that is ending.
+  Number no_memory = 0, invalid = 0, other_core = 0, closing = 0;
+  Number other = 0;
+  Number status = 0;  // http: a whole response whose status the user does not expect
+  uint64_t sum() const {
+    return refused + reset + timed_out + unreachable + protocol + no_memory + invalid + other_core + closing + other + status;
+  }
+  // Where the reason of a failed connect is counted.
+  Number& of_connect(Event::Reason reason) {
+    switch (reason) {
+      case Event::refused: return refused;
+      case Event::timed_out: return timed_out;
+      case Event::unreachable: return unreachable;
+      case Event::no_memory: return no_memory;
+      case Event::invalid: return invalid;
+      case Event::other_core: return other_core;
+      case Event::closing: return closing;
+      default: return other;
+    }
+  }
 };
 
 template <typename Number>
@@ -61,6 +81,10 @@ struct Tally : TallyOf<uint64_t> {
     errors.timed_out += one.errors.timed_out;
     errors.unreachable += one.errors.unreachable;
     errors.protocol += one.errors.protocol;
+    errors.no_memory += one.errors.no_memory;
+    errors.invalid += one.errors.invalid;
+    errors.other_core += one.errors.other_core;
+    errors.closing += one.errors.closing;
     errors.other += one.errors.other;
     errors.status += one.errors.status;
   }

@@ -45,10 +45,10 @@ void show_programs(const Wishes& wishes) {
 static void print_port(const Json& row) {
   auto text = [&](const char* name) { return row.value(name, ""); };
   auto number = [&](const char* name) { return row.value(name, 0ul); };
-  std::printf("%lu: %s: driver %s, link %s%s, mtu %lu, core %lu\n", number("endpoint"), text("port").c_str(),
+  std::printf("%lu: %s: driver %s, link %s%s, mtu %lu, CPU %lu\n", number("endpoint"), text("port").c_str(),
               text("driver").c_str(), text("link").c_str(),
               number("link_mbps") == 0 ? "" : format(", %lu Mbit/s", number("link_mbps")).c_str(), number("mtu"),
-              number("core"));
+              number("cpu"));
   std::printf("    link/ether %s, checksums of what is sent: %s\n", text("mac").c_str(), text("tx_checksums").c_str());
   std::string more = number("addresses") > 1 ? format(" and %lu more", number("addresses") - 1) : "";
   std::string gateway = text("gateway").empty() ? "" : ", gateway " + text("gateway");

@@ -56,7 +56,7 @@ static size_t part_of(const std::string& name) {
 static bool is_head(const std::string& name) {
   for (const char* other : {"endpoint", "core", "port", "address", "time_us", "useful_cycles", "total_cycles",
                             "asleep_cycles", "cycles_per_second", "turns", "useful_turns", "sleeps", "wakeups", "longest_turn_us",
-                            "error"})
+                            "longest_turn_off_cpu_us", "cpu", "error"})
     if (name == other) return true;
   return false;
 }
@@ -66,12 +66,13 @@ static void print(const Json& stats, bool zeros) {
   double total = number("total_cycles"), seconds = total / std::max(number("cycles_per_second"), 1.0);
   double useful = total == 0 ? 0 : 100 * number("useful_cycles") / total;
   double asleep = total == 0 ? 0 : std::min(100 * number("asleep_cycles") / total, 100 - useful);
-  std::printf("%s %s, core %lu: %.1f %% useful, %.1f %% idle, %.1f %% asleep in %s\n", stats.value("port", "").c_str(),
-              stats.value("address", "").c_str(), stats.value("core", 0ul), useful, 100 - useful - asleep, asleep,
+  std::printf("%s %s, core %lu on CPU %lu: %.1f %% useful, %.1f %% idle, %.1f %% asleep in %s\n", stats.value("port", "").c_str(),
+              stats.value("address", "").c_str(), stats.value("core", 0ul), stats.value("cpu", 0ul), useful, 100 - useful - asleep, asleep,
               time_text(static_cast<uint64_t>(1e6 * seconds)).c_str());
-  std::printf("%s turns, %s of them useful, the longest %s; %s sleeps, %s ended by work\n",
+  std::printf("%s turns, %s of them useful, the longest %s (off its CPU for %s of it); %s sleeps, %s ended by work\n",
               short_number(number("turns")).c_str(), short_number(number("useful_turns")).c_str(),
-              time_text(stats.value("longest_turn_us", 0ul)).c_str(), short_number(number("sleeps")).c_str(),
+              time_text(stats.value("longest_turn_us", 0ul)).c_str(),
+              time_text(stats.value("longest_turn_off_cpu_us", 0ul)).c_str(), short_number(number("sleeps")).c_str(),
               short_number(number("wakeups")).c_str());
   for (size_t part = 0; part < std::size(parts); ++part) {
     bool begun = false;

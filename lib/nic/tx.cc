@@ -154,7 +154,7 @@ uint32_t Tx::check(uint32_t begin, uint32_t end) {
   while (begin < end) {
     begin += rte_eth_tx_prepare(port_->id, queue_, backlog_ + begin, static_cast<uint16_t>(end - begin));
     if (begin == end) break;
-    ++refused_;
+    refused_.store(refused() + 1, std::memory_order_relaxed);
     rte_pktmbuf_free(backlog_[begin]);
     std::copy(backlog_ + begin + 1, backlog_ + end, backlog_ + begin);
     --end;

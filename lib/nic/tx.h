@@ -13,6 +13,7 @@
 // Config::copy_limit (jumbo frames) are attached instead, where the device reads them from where they lie.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -52,7 +53,8 @@ class Tx {
   // The end: stock and backlog go back to their pool. Returns the number of frames that were never sent.
   uint32_t drop_all();
   // Frames that the driver's check refused (rte_eth_tx_prepare): a fault of ours or of the driver.
-  uint64_t refused() const { return refused_; }
+  // Any thread.
+  uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
 
  private:
   uint32_t backlog_room() const { return tx_backlog - (tail_ - head_); }
@@ -76,7 +78,7 @@ class Tx {
   uint32_t stock_count_ = 0;
   uint32_t head_ = 0;  // backlog_[head_, tail_) waits for the driver
   uint32_t tail_ = 0;
-  uint64_t refused_ = 0;
+  std::atomic<uint64_t> refused_{0};
   rte_mbuf* stock_[tx_stock];
   rte_mbuf* backlog_[tx_backlog];
 };

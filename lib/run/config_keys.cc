@@ -192,7 +192,7 @@ void Settings::add(Config& config) {
                {{"auto", Idle::automatic}, {"spin", Idle::spin}, {"pause", Idle::pause}, {"sleep", Idle::sleep}},
                "without work: look again at once, with pauses, or sleep; auto: sleep where a kernel is at the other end");
   number("seed", "--seed", config.seed, 0, INT64_MAX,
-         "makes ports and sequence numbers repeatable; 0: random");
+         "makes ports, sequence numbers and Poisson arrivals repeatable; 0: random");
   section("pools", "places of each core, all taken at the start");
   number("connections", "--max-connections", config.max_connections, 1, (1 << 24) - 2,
          "connections at a time");

@@ -15,6 +15,7 @@
 #include "millrace/process.h"
 #include "nic/eal.h"
 #include "nic/machine.h"
+#include "nic/port_reading.h"
 #include "run/memory.h"
 #include "run/settings.h"
 #include "run/shutdown.h"
@@ -267,12 +268,22 @@ Endpoint::Load Endpoint::load() const {
     sum.useful_turns += one.useful_turns;
     sum.sleeps += one.sleeps;
     sum.wakeups += one.wakeups;
-    sum.longest_turn = std::max(sum.longest_turn, one.longest_turn);
+    if (one.longest_turn <= sum.longest_turn) continue;
+    sum.longest_turn = one.longest_turn;
+    sum.longest_turn_off_cpu = one.longest_turn_off_cpu;
   }
   return sum;
 }
 uint32_t Endpoint::cpu(uint32_t core) const {
   return impl_->workers[core]->cpu();
+}
+
+Endpoint::PortCounters Endpoint::port_counters() const {
+  nic::PortReading now = nic::read(impl_->ends->link->port(impl_->side));
+  uint64_t refused = 0;
+  for (auto& worker : impl_->workers) refused += worker->frames_refused();
+  return {now.rx_packets, now.rx_bytes,     now.tx_packets, now.tx_bytes,  now.rx_missed,
+          now.rx_no_buffer, now.rx_errors, now.tx_errors,  refused};
 }
 
 }  // namespace millrace

@@ -151,7 +151,7 @@ void tell_info(const std::string&, nic::TelemetryAnswer& answer) {
     table.add({{"endpoint", uint64_t{number}},
                {"port", shown.worker->port().name},
                {"address", with_prefix(*shown.config)},
-               {"core", uint64_t{shown.worker->cpu()}}});
+               {"core", uint64_t{shown.worker->core()}}});
   }
   table.put(answer);
 }
@@ -164,7 +164,8 @@ void tell_counters(const Worker& worker, nic::TelemetryAnswer& answer) {
 
 void tell_stats(const std::string& text, nic::TelemetryAnswer& answer) {
   with_endpoint(text, answer, [&](Worker& worker, const Config& config, const Parameters&) {
-    answer.number("core", worker.cpu());
+    answer.number("core", worker.core());
+    answer.number("cpu", worker.cpu());
     answer.text("port", worker.port().name);
     answer.text("address", with_prefix(config));
     // It is asked first: who sleeps has then counted that.
@@ -180,6 +181,7 @@ void tell_stats(const std::string& text, nic::TelemetryAnswer& answer) {
     answer.number("sleeps", load.sleeps);
     answer.number("wakeups", load.wakeups);
     answer.number("longest_turn_us", load.longest_turn.us());
+    answer.number("longest_turn_off_cpu_us", load.longest_turn_off_cpu.us());
     tell_counters(worker, answer);
     if (outcome != Inquiry::Outcome::answered) return answer.text("error", why(outcome));
     const Answer& now = worker.inquiry().answer();
@@ -206,7 +208,7 @@ void tell_ports(const std::string&, nic::TelemetryAnswer& answer) {
     table.add({{"endpoint", uint64_t{number}},
                {"port", port.name},
                {"driver", now.driver},
-               {"core", uint64_t{shown.worker->cpu()}},
+               {"cpu", uint64_t{shown.worker->cpu()}},
                {"cores", uint64_t{shown.config->cores}},
                {"queues", uint64_t{port.queues}},
                {"link", std::string(now.link_up ? "up" : "down")},

@@ -17,48 +17,6 @@
 
 namespace millrace::run {
 
-// --- the load ---
-
-void LoadMeter::count(uint64_t cycles, uint64_t length, bool useful) {
-  constexpr auto relaxed = std::memory_order_relaxed;
-  if (first_ == 0) {
-    first_ = last_ = cycles;
-    return;
-  }
-  last_ = cycles;
-  total_.store(cycles - first_, relaxed);
-  turns_.store(turns_.load(relaxed) + 1, relaxed);
-  if (!useful) return;
-  useful_.store(useful_.load(relaxed) + length, relaxed);
-  useful_turns_.store(useful_turns_.load(relaxed) + 1, relaxed);
-  if (length > longest_.load(relaxed)) longest_.store(length, relaxed);
-}
-
-void LoadMeter::slept(uint64_t begin, uint64_t end, bool was_woken) {
-  constexpr auto relaxed = std::memory_order_relaxed;
-  total_.store(end - first_, relaxed);  // before what is a part of it
-  asleep_.store(asleep_.load(relaxed) + (end - begin), relaxed);
-  sleeps_.store(sleeps_.load(relaxed) + 1, relaxed);
-  wakeups_.store(wakeups_.load(relaxed) + (was_woken ? 1 : 0), relaxed);
-}
-
-Endpoint::Load LoadMeter::read(const nic::Clock& clock) const {
-  constexpr auto relaxed = std::memory_order_relaxed;
-  Endpoint::Load load{};
-  load.useful_cycles = useful_.load(relaxed);
-  load.asleep_cycles = asleep_.load(relaxed);
-  load.total_cycles = total_.load(relaxed);
-  load.turns = turns_.load(relaxed);
-  load.useful_turns = useful_turns_.load(relaxed);
-  load.sleeps = sleeps_.load(relaxed);
-  load.wakeups = wakeups_.load(relaxed);
-  load.longest_turn = Duration{clock.at(longest_.load(relaxed)).ns};
-  load.cycles_per_second = static_cast<double>(nic::cycles_per_second());
-  return load;
-}
-
-// --- the turn ---
-
 Worker::Worker(const Config& config, nic::Port& port, uint32_t core, Cores& cores)
     : core_(core),
       cpu_(port.cores[core].cpu),

@@ -18,32 +18,12 @@
 #include "run/channel.h"
 #include "run/cores.h"
 #include "run/inquiry.h"
+#include "run/load_meter.h"
 #include "run/memory.h"
 #include "run/spin.h"
 #include "stack/stack.h"
 
 namespace millrace::run {
-
-// Where the cycles went. Written by the worker, read by anyone.
-class LoadMeter {
- public:
-  // Turn by turn: the time since the last call belongs to the turn before. One reading of the counter a turn.
-  void next_turn(uint64_t cycles, bool last_was_useful) { count(cycles, cycles - last_, last_was_useful); }
-  // For turns that are called one by one, with other work between them.
-  void single_turn(uint64_t begin, uint64_t end, bool was_useful) { count(end, end - begin, was_useful); }
-  // Between turns. No turn's length has this in it: none that slept was useful.
-  void slept(uint64_t begin, uint64_t end, bool was_woken);
-  uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
-  Endpoint::Load read(const nic::Clock& clock) const;
-
- private:
-  void count(uint64_t cycles, uint64_t length, bool useful);
-
-  uint64_t first_ = 0;
-  uint64_t last_ = 0;
-  std::atomic<uint64_t> useful_{0}, total_{0}, turns_{0}, useful_turns_{0}, longest_{0};
-  std::atomic<uint64_t> asleep_{0}, sleeps_{0}, wakeups_{0};
-};
 
 class Worker {
   static constexpr Duration longest_sleep = seconds(1);  // without an application that looks at a clock
@@ -96,6 +76,7 @@ class Worker {
   ChannelHost& inline_channel() { return *channels_[0]; }
   Endpoint::Load load() const { return meter_.read(clock_); }
   uint64_t frames_seen() const { return frames_seen_; }
+  uint64_t frames_refused() const { return tx_.refused(); }  // any thread
   // For control threads.
   Inquiry& inquiry() { return inquiry_; }
   uint32_t core() const { return core_; }
@@ -145,7 +126,7 @@ class Worker {
   Spin spin_;
   uint64_t announced_turn_ = 0;  // as meter_ counts
   bool last_was_useful_ = false;
-  LoadMeter meter_;
+  LoadMeter meter_{nic::cycles_per_second()};
   std::atomic<uint32_t> connections_{0}, half_open_{0}, time_wait_{0};
   std::atomic<std::thread::id> thread_{};
   Inquiry inquiry_;

@@ -14,6 +14,8 @@ bool answer_room(Stack& s, Output& out) {
 
 void answer(Stack& s, const wire::TxSegment& tx, Output& out) {
   out.segments.push(tx);
+  if (tx.kind != wire::TxSegment::tcp) return;  // counted by their own names
+  s.cx.count(Count::segments_sent);
   s.cx.count(Count::answers_sent);
 }
 

@@ -129,8 +129,7 @@ TEST_F(Capture, has_each_frame_of_a_run_with_its_time) {
   EXPECT_EQ(text, 500u * 200);
   // The counters are read at the end of the measuring; a last ACK may follow.
   Json tcp = Json::parse(content_of(json))["tcp"]["client"];
-  uint64_t counted = tcp["segments_sent"].get<uint64_t>() + tcp["segments_received"].get<uint64_t>() +
-                     tcp["answers_sent"].get<uint64_t>();
+  uint64_t counted = tcp["segments_sent"].get<uint64_t>() + tcp["segments_received"].get<uint64_t>();
   EXPECT_NEAR(static_cast<double>(segments), static_cast<double>(counted), 130);
 }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 namespace {
@@ -96,6 +97,89 @@ TEST(LoadOf, cores_that_share_queues) {
   Json json = measure("--workload cps --cores 4 --queues 1 --requests 2000");
   expect_sound(json, "cps", 2000, 4);
   EXPECT_GT(json["tcp"]["frames_handed_over"].get<uint64_t>(), 4000u);
+}
+
+// Cores are counted from 0 on, each end's for itself where they are apart, and stand beside their CPUs.
+TEST(LoadOf, cores_have_a_number_and_a_cpu) {
+  auto expect = [](const Json& core, const char* end, int number) {
+    EXPECT_EQ(core["end"], end);
+    EXPECT_EQ(core["core"], number);
+    EXPECT_TRUE(core["cpu"].is_number_unsigned());
+  };
+  Json json = measure("--cores 3 --requests 3000");
+  ASSERT_EQ(json["cores"].size(), 3u);
+  for (int i = 0; i < 3; ++i) expect(json["cores"][i], "pair", i);
+  json = measure("--cores 2 --apart --requests 200");
+  ASSERT_EQ(json["cores"].size(), 4u);
+  for (int i = 0; i < 2; ++i) {
+    expect(json["cores"][i], "client", i);
+    expect(json["cores"][2 + i], "server", i);
+  }
+}
+
+// All segments, also those that a TIME-WAIT record sends: what the other end has received, and the device has sent.
+TEST(LoadOf, segments_sent_are_all_segments) {
+  Json json = measure("--workload cps --close-first client --requests 20000");
+  constexpr uint64_t underway = 256;  // at the end of the measuring
+  for (auto [from, to] : {std::pair("client", "server"), std::pair("server", "client")}) {
+    const Json& tcp = json["tcp"][from];
+    uint64_t sent = tcp["segments_sent"], received = json["tcp"][to]["segments_received"];
+    EXPECT_GE(sent, received);
+    EXPECT_LE(sent, received + underway);
+    uint64_t frames = sent + tcp["arp_requests_sent"].get<uint64_t>() + tcp["arp_replies_sent"].get<uint64_t>();
+    uint64_t packets = json["nic"][from]["tx_packets"];
+    EXPECT_LE(packets, frames);
+    EXPECT_GE(packets + underway, frames);
+  }
+  EXPECT_EQ(json["tcp"]["client"]["answers_sent"], 20'000);
+}
+
+// What the device says of itself: net_ring counts packets, no bytes, and loses none.
+TEST(LoadOf, the_device_s_own_counters_are_told) {
+  Json json = measure("--requests 20000");
+  for (const char* end : {"client", "server"}) {
+    const Json& nic = json["nic"][end];
+    EXPECT_GE(nic["tx_packets"], 20'000) << end;
+    EXPECT_GT(nic["rx_packets_per_second"], 0) << end;
+    EXPECT_TRUE(nic["rx_wire_bits_per_second"].is_null()) << end;
+    for (const char* name : {"rx_missed", "rx_no_buffer", "rx_errors", "tx_errors", "tx_refused", "lost"})
+      EXPECT_EQ(nic[name], 0) << end << " " << name;
+  }
+}
+
+// The same word for the same thing: those that were established.
+TEST(LoadOf, connections_are_those_that_were_established) {
+  std::string file = file_name(".json");
+  Outcome outcome = run("pair --workload cps --requests 1000 --connections 16 --json " + file);
+  Json json = Json::parse(content_of(file));
+  unlink(file.c_str());
+  EXPECT_EQ(json["connections"], 1000);
+  EXPECT_NE(outcome.output.find("cps, 16 at a time, "), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find(" 1000 connections, "), std::string::npos) << outcome.output;
+}
+
+TEST(LoadOf, time_wait_records_that_end_early_are_told) {
+  Outcome outcome = run("pair --workload cps --requests 5000 --time-wait-records 1024");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("\nTIME-WAIT 3976 records ended early"), std::string::npos) << outcome.output;
+  outcome = run("pair --workload cps --requests 1000");
+  EXPECT_EQ(outcome.output.find("ended early"), std::string::npos) << outcome.output;
+}
+
+// Without a terminal each second has a line of its own.
+TEST(LoadOf, a_second_s_line_fits_80_columns) {
+  for (const char* what : {"pair --workload cps --cores 4 --duration 2", "pair --duration 2 --cores 8 --connections 1000",
+                           "pair --workload stream --direction both --duration 2",
+                           "pair --workload http --url /bytes/1 --close --duration 2"}) {
+    std::istringstream lines(run(what, "2>/dev/null").output);
+    int seconds = 0;
+    for (std::string line; std::getline(lines, line) && !line.empty();) {
+      if (line.find(" s  ") != 4) continue;
+      ++seconds;
+      EXPECT_LE(line.size(), 79u) << line;
+    }
+    EXPECT_GE(seconds, 1) << what;
+  }
 }
 
 TEST(LoadOf, text_longer_than_a_slice) {
@@ -318,7 +402,8 @@ INSTANTIATE_TEST_SUITE_P(arguments, WrongUse,
                                          "client --workload http --url http://10.9.0.1:0/",
                                          "pair --directory /no/such/place --workload http", "client",
                                          "client --to nowhere:80", "client --to 10.9.0.1", "client --to 10.77.0.1:80",
-                                         "client --to 10.9.0.2:80", "client --workload http --url https://10.9.0.1/",
+                                         "client --to 10.9.0.2:80", "client --to 10.9.0.255:80", "client --workload http --url http://10.9.0.255/",
+                                         "client --address 10.9.0.2/30 --to 10.9.0.3:80", "client --workload http --url https://10.9.0.1/",
                                          "client --workload http --url http://example.org/", "server --port 0",
                                          "server --port 80 --port 79-81", "server --workload rps",
                                          "server --protocol gopher", "server --config /no/such/file",

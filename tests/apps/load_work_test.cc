@@ -13,6 +13,14 @@ void expect_no_errors(const Json& json) {
   EXPECT_EQ(json["failed"], "");
 }
 
+// Of an open loop: what was due, and that nothing of it got lost in the counting.
+void expect_due(const Json& json, uint64_t due) {
+  const Json& loop = json["open_loop"];
+  EXPECT_EQ(loop["due"], due);
+  EXPECT_EQ(json["requests"].get<uint64_t>() + loop["not_sent"].get<uint64_t>() + loop["unanswered"].get<uint64_t>(),
+            loop["due"].get<uint64_t>());
+}
+
 TEST(Work, pipelined_requests_are_all_answered) {
   for (const char* sizes :
        {"--size 64", "--request-size 10 --response-size 4000", "--request-size 3000 --response-size 1"}) {
@@ -42,9 +50,7 @@ TEST(Work, hold_asks_each_connection_so_often) {
   expect_no_errors(json);
   EXPECT_EQ(json["connections"], 500);
   EXPECT_EQ(json["loop"], "open");
-  uint64_t due = json["requests"].get<uint64_t>() + json["open_loop"]["not_sent"].get<uint64_t>() +
-                 json["open_loop"]["unanswered"].get<uint64_t>();
-  EXPECT_NEAR(static_cast<double>(due), 500 * json["duration_s"].get<double>(), 5);
+  expect_due(json, 1000);
 }
 
 class Streams : public testing::TestWithParam<const char*> {};
@@ -158,23 +164,77 @@ TEST(Work, http_latencies_of_a_warm_up_are_in_no_class) {
 // --- open loop ---
 
 TEST(OpenLoop, begins_as_many_as_were_due) {
+  for (const char* workload : {"rps", "cps"}) {
+    Json json = measure(std::string("--rate 2k --duration 2 --workload ") + workload);
+    expect_no_errors(json);
+    expect_due(json, 4000);
+    json = measure(std::string("--rate 2k --duration 2 --arrival poisson --workload ") + workload);
+    expect_no_errors(json);
+    expect_due(json, json["open_loop"]["due"]);
+    EXPECT_NEAR(json["open_loop"]["due"].get<double>(), 4000, 5 * std::sqrt(4000));
+  }
+}
+
+// The area under the line: half of it as high as it is long.
+TEST(OpenLoop, a_ramp_sends_the_area_under_it) {
+  Json json = measure("--rate 0.1..1000/4s --duration 4");
+  expect_due(json, 2000);
+  expect_due(measure("--rate 0..2k/1s --duration 2 --cores 2 --connections 3"), 3000);
+  expect_due(measure("--rate 2k..1/1s --duration 1 --workload cps --cores 3 --connections 8"), 1000);
+}
+
+TEST(OpenLoop, cores_are_parts_of_one_process) {
   for (const char* arrival : {"fixed", "poisson"})
     for (const char* workload : {"rps", "cps"}) {
-      Json json =
-          measure(std::string("--rate 2k --duration 2 --arrival ") + arrival + " --workload " + workload);
+      Json json = measure(std::string("--cores 2 --connections 3 --rate 3k --requests 4001 --arrival ") + arrival +
+                          " --workload " + workload);
       expect_no_errors(json);
-      uint64_t due = json["requests"].get<uint64_t>() + json["open_loop"]["not_sent"].get<uint64_t>() +
-                     json["open_loop"]["unanswered"].get<uint64_t>();
-      double expected = 2000 * json["duration_s"].get<double>();
-      EXPECT_NEAR(static_cast<double>(due), expected,
-                  std::string(arrival) == "fixed" ? 5 : 5 * std::sqrt(expected));
+      expect_due(json, 4001);
+      EXPECT_EQ(json["requests"], 4001);
+      // Fixed: the last is due at that time, and no core's before the others'.
+      if (std::string(arrival) == "fixed") {
+        EXPECT_GT(json["duration_s"].get<double>(), 4001 / 3000.0 - 1e-3);
+      }
     }
 }
 
+// "Connection: close" behind a pipeline: what has no answer coming is due when it was due, and is counted once.
+TEST(OpenLoop, a_request_that_is_asked_anew_was_due_once) {
+  Json json = measure("--workload http --url /bytes/10 --header 'Connection: close' --pipeline 8 --connections 2 --rate 200k --requests 3000");
+  expect_no_errors(json);
+  expect_due(json, 3000);
+  EXPECT_EQ(json["requests"], 3000);
+}
+
 TEST(OpenLoop, says_when_it_could_not_keep_up) {
-  Outcome outcome = run("pair --rate 100M --duration 1 --connections 1");
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_NE(outcome.output.find("could not keep up"), std::string::npos) << outcome.output;
+  std::string overload = "--rate 100M --duration 1 --connections 1";
+  Outcome outcome = run("pair " + overload);
+  EXPECT_EQ(outcome.exit_code, 3) << outcome.output;
+  EXPECT_NE(outcome.output.find("\nNOT KEPT  could not keep up: "), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find(" of 100000000 requests that were due never began"), std::string::npos) << outcome.output;
+  Json json = measure(overload, 3);
+  expect_due(json, 100'000'000);
+  EXPECT_EQ(json["not_kept"].get<std::string>().rfind("could not keep up: ", 0), 0u);
+  EXPECT_EQ(json["failed"], "");
+}
+
+// An error is worse: its exit code wins.
+TEST(OpenLoop, an_error_wins_over_a_promise_that_was_not_kept) {
+  Json json = measure("--rate 100M --duration 1 --connections 4 --workload http --url /bytes/7 --response-size 8 --close", 1);
+  EXPECT_GT(json["errors"]["protocol"], 0);
+  EXPECT_NE(json["not_kept"], "");
+}
+
+TEST(OpenLoop, without_a_request_that_is_due_nothing_was_measured) {
+  Json json = measure("--rate 0.1 --duration 1", 1);
+  EXPECT_EQ(json["failed"], "no request was due in this time");
+}
+
+TEST(OpenLoop, a_seed_of_0_is_another_one_each_time) {
+  std::string poisson = "--rate 100 --requests 5 --arrival poisson";
+  Json first = measure(poisson), second = measure(poisson), third = measure(poisson + " --seed 77");
+  EXPECT_NE(first["open_loop"]["seed"], second["open_loop"]["seed"]);
+  EXPECT_EQ(third["open_loop"]["seed"], 77);
 }
 
 // A server that stalls for 1 s of 10: a tenth of the requests is due in that time, and those wait from 1 s to

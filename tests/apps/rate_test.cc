@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Open loop: when requests are due. And targets as text.
+// Rates as text and as areas, and targets as text.
 #include "load/rate.h"
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 
 #include "load/targets.h"
+#include "rate_oracle.h"
 
 namespace millrace::load {
 namespace {
-
-constexpr double hz = 1e9;  // so that cycles are nanoseconds
 
 Rate rate_of(const char* text) {
   Rate rate;
@@ -30,47 +30,34 @@ TEST(Rate, text_there_and_back) {
     EXPECT_FALSE(Rate::parse(text, rate)) << text;
 }
 
-TEST(Arrivals, fixed_ones_are_evenly_spaced) {
-  Arrivals arrivals(rate_of("1000"), Arrival::fixed, hz, 1);
-  arrivals.start(7'000'000);
-  for (uint64_t i = 1; i <= 100'000; ++i)
-    EXPECT_NEAR(static_cast<double>(arrivals.take()), 7e6 + 1e6 * i, 2.0);
+TEST(Rate, a_line_may_begin_at_nothing) {
+  EXPECT_EQ(rate_of("0..1k/10s").text(), "0..1000/10s");
+  Rate rate;
+  for (const char* text : {"0..0/1s", "1k..0/1s", "0.0001..1/1s"}) EXPECT_FALSE(Rate::parse(text, rate)) << text;
 }
 
-TEST(Arrivals, those_that_are_owed_are_counted_and_not_taken) {
-  Arrivals arrivals(rate_of("1000"), Arrival::fixed, hz, 1);
-  arrivals.start(0);
-  EXPECT_NEAR(static_cast<double>(arrivals.count_until(2'000'000'000)), 2000, 1);
-  uint64_t due = arrivals.due();
-  EXPECT_NEAR(static_cast<double>(due), 1e6, 1);
-  for (int i = 0; i < 500; ++i) arrivals.take();
-  EXPECT_NEAR(static_cast<double>(arrivals.count_until(2'000'000'000)), 1500, 1);
+// 0.1..1000/4s: 2,000 requests, of which the first is due after 63 ms and not after ten seconds.
+TEST(Rate, the_area_of_a_ramp_is_what_is_due) {
+  EXPECT_NEAR(rate_of("0.1..1000/4s").area(4), 2000.2, 1e-9);
+  EXPECT_NEAR(rate_of("0.1..1000/4s").area(6), 4000.2, 1e-9);
+  EXPECT_NEAR(rate_of("0.1..1000/4s").when(1), 0.0890, 1e-4);
+  EXPECT_NEAR(rate_of("0..1000/4s").when(1), std::sqrt(2 / 250.0), 1e-12);
 }
 
-TEST(Arrivals, a_ramp_has_the_mean_of_its_ends_and_then_stays) {
-  Arrivals arrivals(rate_of("1000..9000/4s"), Arrival::fixed, hz, 1);
-  arrivals.start(0);
-  EXPECT_NEAR(static_cast<double>(arrivals.count_until(4'000'000'000)), 4 * 5000, 20);
-  EXPECT_NEAR(static_cast<double>(arrivals.count_until(6'000'000'000)), 4 * 5000 + 2 * 9000, 20);
-}
-
-// Gaps of independent users: exponential, so their deviation is their mean.
-TEST(Arrivals, poisson) {
-  Arrivals arrivals(rate_of("1000"), Arrival::poisson, hz, 42);
-  arrivals.start(0);
-  constexpr int n = 100'000;
-  double sum = 0, squares = 0;
-  uint64_t last = 0;
-  for (int i = 0; i < n; ++i) {
-    uint64_t at = arrivals.take();
-    auto gap = static_cast<double>(at - last);
-    sum += gap;
-    squares += gap * gap;
-    last = at;
+TEST(Rate, times_and_areas_are_those_of_the_formula) {
+  for (const char* text : {"1000", "0.001", "1G", "0..1k/10s", "0.001..1G/3s", "1G..0.001/3s", "999..1000/1ms", "5..4/7s",
+                           "0..0.001/1000s", "1000..1000/5s"}) {
+    Rate rate = rate_of(text);
+    double until = 3 * rate.over.seconds() + 7;
+    RateOracle oracle(rate.from, rate.to, rate.over.seconds(), until);
+    for (double part : {0.0, 1e-6, 0.01, 0.2, 0.3333, 0.5, 0.9, 1.0}) {
+      double time = part * until, area = oracle.area(time);
+      EXPECT_NEAR(rate.area(time), area, 1e-9 * area) << text << " " << time;
+      // There and back: of the time nothing is lost but what the area cannot hold.
+      double back = oracle.area(rate.when(area));
+      EXPECT_NEAR(back, area, 1e-9 * area + 1e-9) << text << " " << time;
+    }
   }
-  double mean = sum / n, deviation = std::sqrt(squares / n - mean * mean);
-  EXPECT_NEAR(mean, 1e6, 1e4);
-  EXPECT_NEAR(deviation, 1e6, 2e4);
 }
 
 TEST(Targets, text) {

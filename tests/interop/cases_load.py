@@ -171,6 +171,10 @@ def server_wrk(world):
         load.interrupt()
         result = load.ended(0)
         demand(0 <= result["requests"] - count <= 8, f"{result['requests']} answered, wrk counts {count}")
+        # An average is of the time in which something was asked.
+        active, rate = result["active_s"], result["requests_per_second"]
+        demand(0 < active < result["duration_s"], f"{active} s of {result['duration_s']} were not idle")
+        demand(abs(rate * active - result["requests"]) <= 0.001 * result["requests"] + 1, f"{rate} a second of {active} s")
         demand_clean(result)
 
 
@@ -285,11 +289,14 @@ def stream(world):
         tcp, counted = result["tcp"], interface(TAP)
         demand(tcp["bytes_sent"] >= ours - 1, f"TCP counts {tcp['bytes_sent']}, we {ours}")
         # The report was written when the measuring ended; the close, and what was queued, came after it.
-        frames = tcp["segments_sent"] + tcp["answers_sent"] + tcp["arp_requests_sent"]
+        frames = sum(tcp[n] for n in ("segments_sent", "arp_requests_sent", "arp_replies_sent", "icmp_echo_answered"))
         octets = tcp["bytes_sent"] + frames * (14 + 20 + 32)  # with timestamps
         demand(0 <= counted["rx"]["packets"] - frames <= 2_000, f"the tap received {counted['rx']} from us, we count {frames}")
         demand(-10_000 <= counted["rx"]["bytes"] - octets <= 3_000_000,
                f"the tap received {counted['rx']} from us, we count {octets} bytes")
+        nic = result["nic"]["client"]
+        demand(0 <= counted["rx"]["packets"] - nic["tx_packets"] <= 2_000, f"the tap received {counted['rx']}, our end of it says {nic}")
+        demand(nic["tx_wire_bits_per_second"] > 8 * result["bytes_sent_per_second"] and nic["lost"] == 0, f"{nic}")
         demand(0 <= counted["tx"]["packets"] - tcp["frames_received"] <= 2_000,
                f"the tap gave us {counted['tx']}, we count {tcp['frames_received']}")
         demand_clean(result)

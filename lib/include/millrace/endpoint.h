@@ -89,12 +89,21 @@ class Endpoint {
     uint64_t turns, useful_turns;
     uint64_t sleeps, wakeups;
     Duration longest_turn;     // of the useful ones
+    Duration longest_turn_off_cpu;  // of it the thread was off its CPU for so long, at least: the scheduler's part
     double cycles_per_second;  // of the counter
   };
   // Any thread, any time.
   Load load(uint32_t core) const;
   Load load() const;  // the sums, and the longest turn of all
   uint32_t cpu(uint32_t core) const;  // that it runs on
+  // What the device has counted since it started, over all queues; a virtual one may leave some at 0. Lost here: frames
+  // that it had no place in a queue for (the core was too slow), or no buffer; that were bad; that it could not send; and
+  // those that its driver refused beforehand. Any thread.
+  struct PortCounters {
+    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+    uint64_t rx_missed, rx_no_buffer, rx_errors, tx_errors, tx_refused;
+  };
+  PortCounters port_counters() const;
   // How many there are now: connections, those not yet acknowledged that peers have opened, TIME-WAIT records.
   struct Gauges {
     uint32_t connections, half_open, time_wait;

@@ -10,7 +10,8 @@
 namespace millrace {
 
 enum class Count : uint8_t {
-  // frames and segments
+  // frames and segments; answers_sent are those of the segments that no connection sent: of TIME-WAIT and half-open records,
+  // SYN cookies, resets
   frames_received, segments_received, segments_sent, bytes_received, bytes_sent, pure_acks_sent, answers_sent,
   // TCP
   active_opens, passive_opens, established, closed, resets_received, resets_sent, retransmitted,
