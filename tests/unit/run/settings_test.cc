@@ -40,6 +40,8 @@ TEST(Settings, a_gateway_must_be_on_the_link_and_another) {
   EXPECT_TRUE(contains(refusal(config), "is not in 10.9.0.2/24"));
   config.gateway = config.address;
   EXPECT_TRUE(contains(refusal(config), "own address"));
+  config.gateway = ipv4(10, 9, 0, 255);
+  EXPECT_TRUE(contains(refusal(config), "is the broadcast address"));
   config.gateway = ipv4(10, 9, 0, 1);
   EXPECT_EQ(refusal(config), "");
 }
