@@ -109,11 +109,13 @@ void swallow_next(Context& cx, Tcb& tcb, Flight& f) {
   give_record(cx, tcb, index);
 }
 
-// Was it the first transmission that arrived, although there was a second? (RFC8985-6.2.2)
+// Was it the first transmission that arrived, although there was a second? (RFC8985-6.2.2) The ACK of a duplicate echoes
+// an earlier one's timestamp anyhow (RFC7323-5.3R3).
 bool answers_an_earlier_sending(const Context& cx, const Tcb& tcb, const Flight& f, const Delivered& told) {
   if (f.sends == 1) return false;
   uint32_t ts_then = static_cast<uint32_t>(f.sent_at.ms()) + tcb.ts_offset;
-  if (told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - ts_then) < 0) return true;
+  bool is_known_late = told.has_echo(tcb) && static_cast<int32_t>(told.by->ts_ecr - ts_then) < 0;
+  if (is_known_late && !told.answers_duplicate(tcb)) return true;
   return cx.now - f.sent_at < microseconds(tcb.min_rtt);
 }
 

@@ -28,6 +28,11 @@ struct Delivered {
   }
   uint32_t dsack = 0;          // bytes that arrived twice (RFC 2883) ...
   Seq dsack_end;               // ... up to here
+  // What stood first in flight has arrived again: by its D-SACK, which an ACK that moves SND.UNA has only if the one
+  // before it was lost.
+  bool answers_duplicate(const Tcb& tcb) const {
+    return dsack > 0 && wire::in_window(tcb.snd.una, dsack_end - dsack, dsack);
+  }
   bool has_echo(const Tcb& tcb) const { return tcb.is(ts_ok) && by->options & wire::opt_timestamps; }
 };
 

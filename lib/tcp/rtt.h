@@ -56,8 +56,11 @@ inline void handshake_rtt(Context& cx, Tcb& tcb, Duration measured) {
   note_min_rtt(cx, tcb, measured);
 }
 
-// After a timeout no segment is timed, but the peer's echo tells which transmission it answers (RFC 7323 3).
-inline void rtt_from_echo(Context& cx, Tcb& tcb, const wire::Segment& seg) {
+// After a timeout no segment is timed, but the peer's echo tells which transmission it answers (RFC 7323 3). The ACK of a
+// duplicate echoes an earlier one, and all the waiting since would count as a round trip: it is of the latest, that left at
+// `latest` (its D-SACK says so; else there is none).
+inline void rtt_after_timeout(Context& cx, Tcb& tcb, const wire::Segment& seg, Instant latest) {
+  if (latest != Instant{}) return rtt_sample(tcb, cx.params, cx.now - latest);
   if (!tcb.is(ts_ok) || !(seg.options & wire::opt_timestamps)) return;
   uint32_t ms = cx.ts_now(tcb) - seg.ts_ecr;
   if (ms < 600'000) rtt_sample(tcb, cx.params, milliseconds(ms));

@@ -79,7 +79,9 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   uint32_t bytes = distance(tcb.snd.una, ack);
   bool backed_off = tcb.backoff != 0;  // a sample ends it
   flight_acked(cx, tcb, ack, told);
-  if (told.sample_at != Instant::never()) {
+  // An ACK of a duplicate comes later than what else it acknowledges: the one before it was lost.
+  bool duplicate = told.answers_duplicate(tcb);
+  if (told.sample_at != Instant::never() && !duplicate) {
     note_min_rtt(cx, tcb, cx.now - told.sample_at);
     if (after(told.sample_end, tcb.rtt.next)) {  // RFC6298-3b, RFC7323-4.2: one sample a round trip
       rtt_sample(tcb, cx.params, cx.now - told.sample_at);
@@ -93,7 +95,7 @@ void new_ack(Context& cx, Tcb& tcb, const Segment& seg, Delivered& told) {
   drop_acknowledged(cx, tcb, ack);
   if (jumped) seek_next(cx, tcb);
   if (backed_off) {
-    if (tcb.backoff != 0) rtt_from_echo(cx, tcb, seg);
+    if (tcb.backoff != 0) rtt_after_timeout(cx, tcb, seg, duplicate ? told.sent_at : Instant{});
     tcb.timeouts = 0;
     tcb.first_timeout = Instant{};
   }

@@ -228,6 +228,45 @@ TEST(Karn, WithTimestampsTheAckOfARetransmissionIsASample) {
   EXPECT_EQ(net.tcb().backoff, 0u);
 }
 
+// RFC7323-4.2: the ACK of the second sending was lost; the third arrived as a duplicate, which moves TS.Recent no more
+// (RFC7323-5.3R3), so its ACK echoes the second. The D-SACK says so: 6 s of waiting are no round trip.
+TEST(Karn, TheAckOfADuplicateMeasuresTheLatestSending) {
+  Net net;
+  net.peer.ts = net.peer.sack = true;
+  net.established_passive();
+  net.send(100);
+  net.drop_sent();
+  net.advance(milliseconds(250));
+  ASSERT_EQ(net.sent.size(), 1u);
+  uint32_t second = *net.sent.back().seg.ts_val;
+  net.drop_sent();
+  net.advance(seconds(6));
+  net.drop_sent();
+  EXPECT_GE(net.tcb().backoff, 4u);
+  uint32_t since = net.tcb().rtt.rto;
+  net.advance(net.tcb().timer_at - net.now + milliseconds(2));
+  net.drop_sent();
+  net.in(A(1, 101).ecr(second).sack(1, 101));
+  EXPECT_EQ(net.tcb().backoff, 0u);
+  EXPECT_LE(net.tcb().rtt.rto, since);
+  EXPECT_LT(net.tcb().rtt.srtt >> 3, 10'000u);
+}
+
+// Without a D-SACK the echo is all there is: the first sending's ACK may have come late (RFC 3522).
+TEST(Karn, AnEarlierEchoAloneIsTheRoundTrip) {
+  Net net;
+  net.peer.ts = net.peer.sack = true;
+  net.established_passive();
+  net.send(100);
+  uint32_t first = *net.sent.back().seg.ts_val;
+  net.drop_sent();
+  net.advance(seconds(2));
+  net.drop_sent();
+  net.in(A(1, 101).ecr(first));
+  EXPECT_EQ(net.tcb().backoff, 0u);
+  EXPECT_GT(net.tcb().rtt.rto, 2'000'000u);
+}
+
 // RFC5681-3.2.3, RFC5681-3.2.4, RFC5681-3.2.5: inflated by each duplicate; new segments once that is enough
 TEST_F(Congestion, FurtherDuplicatesInflateTheWindow) {
   net.send(40 * mss);

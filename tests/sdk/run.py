@@ -168,7 +168,7 @@ def main():
             try:
                 sdk = sdk or Sdk(sys.argv[1], top)
                 case(sdk)
-            except (Failure, OSError) as failure:
+            except (Failure, OSError, subprocess.SubprocessError) as failure:
                 outcome, why = "FAIL", ": " + " ".join(str(failure).split())
             except Skip as skip:
                 outcome, why = "skip", f": {skip}"

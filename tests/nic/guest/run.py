@@ -128,9 +128,10 @@ def main():
                     for case in chosen:
                         tell("skip", f"{group.name}: {case.name}", missing)
                 else:
-                    running.append(pool.submit(run_group, cache, group, chosen, top / group.name, options))
-            for group in running:
-                group.result()
+                    running.append((group, pool.submit(run_group, cache, group, chosen, top / group.name, options)))
+            for group, future in running:
+                if error := future.exception():  # it is this group's, and no other's
+                    tell("FAIL", group.name, f"{type(error).__name__}: {error}")
     finally:
         if options.keep:
             print(f"logs and captures are in {top}")
