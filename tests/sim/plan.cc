@@ -85,6 +85,19 @@ void draw_host(Dice& d, HostPlan& h) {
   draw_tcp(d, h.tcp);
 }
 
+// A path that carries next to nothing. Windows are in bytes and buffers in packets: few windows, and small ones, else a host
+// has no buffers for so many short segments.
+void draw_narrow(Dice& d, Plan& p) {
+  p.path_mtu = static_cast<uint16_t>(d.from(68, 560));
+  p.at_once = 2;
+  p.crossings = 0;
+  p.longest_stream = std::min(p.longest_stream, 20'000u);
+  for (HostPlan& h : p.host) {
+    h.tcp.receive_buffer = 3000;
+    h.tcp.receive_buffer_max = 0;
+  }
+}
+
 // Connects to hundreds of addresses, some of which nobody has, from hundreds.
 void draw_crowd(Dice& d, Plan& p) {
   for (HostPlan& h : p.host) {
@@ -134,8 +147,7 @@ Plan Plan::draw(uint64_t seed) {
   if (d.one_in(2)) p.narrow_after = microseconds(d.below(2'000'000));
   p.old_router = d.one_in(4);
   if (d.one_in(4)) p.faults.forged_errors = d.from(1, 200);
-  // A window of so many short segments is more than a tight host has buffers for.
-  if (p.path_mtu != 0 && !p.is_tight() && d.one_in(4)) p.path_mtu = static_cast<uint16_t>(d.from(68, 560));
+  if (p.path_mtu != 0 && !p.is_tight() && d.one_in(4)) draw_narrow(d, p);
   if (d.one_in(8)) draw_crowd(d, p);
   return p;
 }
