@@ -5,8 +5,9 @@
 // (orphan_timeout). So this is no case for real time: here every connection ends, however late, and at no moment is one
 // without a timer: late is not stalled.
 //
-// --apart: of a connection's direction no two frames in a row are lost, at the same rate: then four transmissions are
-// enough for anything, and no connection is late. (tests/interop has it with a kernel as the peer.)
+// --apart: frames of one end alone are lost (the server's in odd seeds), and of a connection never two in a row, at the same
+// rate. Then two transmissions bring anything across, and no connection is late, whatever is drawn. (tests/interop has it
+// with a kernel as the peer.)
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -36,7 +37,7 @@ namespace {
 constexpr uint32_t clients = 10, length = 20'000, chunk = 1250;
 constexpr uint16_t port = 7, first_port = 40'000;
 constexpr Duration longest_timer = seconds(121);  // rto_max, and a turn
-constexpr Duration limit = seconds(160);  // what a case in real time had
+constexpr Duration limit = seconds(160);  // what a case in real time has
 
 struct Losses {
   uint32_t percent = 20;
@@ -256,6 +257,7 @@ class World {
   // ARP is not what this is about.
   bool is_lost(std::span<const uint8_t> frame, uint32_t direction) {
     if (frame[12] != 0x08 || frame[13] != 0x00) return false;
+    if (losses_.apart && direction != plan_.seed % 2) return false;
     const uint8_t* field = frame.data() + (direction == 0 ? 34 : 36);
     Connection& connection = connections_[(field[0] << 8 | field[1]) - first_port];
     ++sent_;
@@ -375,7 +377,7 @@ int main(int argc, char** argv) {
     std::printf("; %llu given up by the server\n", static_cast<unsigned long long>(outcome.given_up));
     // A bound that holds whatever is drawn.
     if (losses.apart && outcome.late + outcome.given_up != 0) {
-      std::printf("FAILED: late, though no two frames in a row were lost\n");
+      std::printf("FAILED: late, though two transmissions are enough\n");
       ++failed;
     }
   }
