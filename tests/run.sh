@@ -238,7 +238,7 @@ core_tests=
 if configure build; then
   mapfile -t targets < <(targets_of build "$core_tests")
   compile build apps/millrace-echo apps/millrace-load apps/millrace-stat tests/interop/call-back tests/interop/millrace-bulk \
-    tests/sim/millrace-sim tests/sim/millrace-path "$packetdrill.so" "$packetdrill-info.so" "${targets[@]}" && release=yes
+    tests/sim/millrace-sim tests/sim/millrace-path tests/sim/millrace-heavy-loss "$packetdrill.so" "$packetdrill-info.so" "${targets[@]}" && release=yes
 fi
 
 simulators=()

@@ -52,8 +52,8 @@ static void check_gateway(const Config& config) {
   wire::LocalAddresses local = local_addresses(config);
   std::string what = "the gateway " + to_string(gateway);
   demand(!local.contains(gateway), what + " is the endpoint's own address", "port.gateway");
-  bool is_host = !gateway.is_multicast() && !gateway.is_loopback() && !gateway.is_limited_broadcast() &&
-                 !local.is_subnet_broadcast(gateway);
+  demand(!local.is_subnet_broadcast(gateway), what + " is the broadcast address of its network", "port.gateway");
+  bool is_host = !gateway.is_multicast() && !gateway.is_loopback() && !gateway.is_limited_broadcast();
   demand(is_host, to_string(gateway) + " is no address that a gateway may have", "port.gateway");
   // A network of one address has its router on the link all the same, as clouds set hosts up.
   demand(local.on_link(gateway) || config.prefix_length == 32,

@@ -112,7 +112,8 @@ void draw_crowd(Dice& d, Plan& p) {
 }  // namespace
 
 Plan Plan::draw(uint64_t seed) {
-  Dice d{seed * 0x9e3779b97f4a7c15 + 1};
+  // Mixed: a seed that is another's plus one step of the generator would draw the same numbers, one later.
+  Dice d{Random{seed}.next()};
   Plan p{};
   p.seed = seed;
   draw_faults(d, p.faults);

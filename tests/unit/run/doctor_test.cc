@@ -306,6 +306,7 @@ TEST_F(Doctor, too_few_huge_pages) {
          "| sudo tee /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
   Config config = on_nic();
   config.packet_buffers = 4096;  // 3 x 4096 x 2432 bytes and 96 MB, in pages of 2 MB: 63 more
+  config.max_connections = 4096;
   expect("huge pages", Finding::poor, "125 MB", "echo 1087 |", {config});
 }
 TEST_F(Doctor, huge_pages_on_the_wrong_node) {
