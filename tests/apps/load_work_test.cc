@@ -165,10 +165,10 @@ TEST(Work, http_latencies_of_a_warm_up_are_in_no_class) {
 
 TEST(OpenLoop, begins_as_many_as_were_due) {
   for (const char* workload : {"rps", "cps"}) {
-    Json json = measure(std::string("--rate 2k --duration 2 --workload ") + workload);
+    Json json = measure(std::string("--rate 2k --duration 2 --workload ") + workload, kept_or_not);
     expect_no_errors(json);
     expect_due(json, 4000);
-    json = measure(std::string("--rate 2k --duration 2 --arrival poisson --workload ") + workload);
+    json = measure(std::string("--rate 2k --duration 2 --arrival poisson --workload ") + workload, kept_or_not);
     expect_no_errors(json);
     expect_due(json, json["open_loop"]["due"]);
     EXPECT_NEAR(json["open_loop"]["due"].get<double>(), 4000, 5 * std::sqrt(4000));
@@ -177,10 +177,10 @@ TEST(OpenLoop, begins_as_many_as_were_due) {
 
 // The area under the line: half of it as high as it is long.
 TEST(OpenLoop, a_ramp_sends_the_area_under_it) {
-  Json json = measure("--rate 0.1..1000/4s --duration 4");
+  Json json = measure("--rate 0.1..1000/4s --duration 4", kept_or_not);
   expect_due(json, 2000);
-  expect_due(measure("--rate 0..2k/1s --duration 2 --cores 2 --connections 3"), 3000);
-  expect_due(measure("--rate 2k..1/1s --duration 1 --workload cps --cores 3 --connections 8"), 1000);
+  expect_due(measure("--rate 0..2k/1s --duration 2 --cores 2 --connections 3", kept_or_not), 3000);
+  expect_due(measure("--rate 2k..1/1s --duration 1 --workload cps --cores 3 --connections 8", kept_or_not), 1000);
 }
 
 TEST(OpenLoop, cores_are_parts_of_one_process) {

@@ -21,6 +21,8 @@ std::string file_name(const std::string& ending);
 std::string content_of(const std::string& file);
 // Runs `pair` to the end, without faults unless told otherwise, and reads its JSON.
 Json measure(const std::string& arguments, int exit_code = 0);
+// An exit code for runs whose counts are looked at: 0, or 3 where this machine was too slow for their pace, as `not_kept` says.
+inline constexpr int kept_or_not = -1;
 
 void expect_latencies(const Json& latencies);
 // What holds for every run without faults.

@@ -51,7 +51,8 @@ bool Peer::opened(Host& host, Event& event) {
     --waiting_;
     uint32_t number = static_cast<uint32_t>(event.token);
     wire::FlowKey key;
-    uint32_t attempt = no_index;  // unknown: it has ended already, and `closed` follows
+    uint32_t attempt = no_index;
+    if (!is_crossing(plan_, number)) attempt = registry_.latest(number);  // it may have ended already, and its slot be another's
     if (!is_crossing(plan_, number) && addresses(*host.stack, event.connection, key))
       attempt = registry_.attempt(key.local_port, host.stack->cx.tcbs[event.connection.slot()].iss, number);
     open(host, event, number, attempt);

@@ -62,6 +62,12 @@ struct Registry {
     if (added) attempts.push_back({number, false, false, false});
     return it->second;
   }
+  // The latest attempt of a number; no_index: there is none.
+  uint32_t latest(uint32_t number) const {
+    for (size_t i = attempts.size(); i > 0; --i)
+      if (attempts[i - 1].number == number) return static_cast<uint32_t>(i - 1);
+    return no_index;
+  }
 };
 
 }  // namespace millrace::sim

@@ -45,6 +45,7 @@ class Machine:
     def __init__(self, cache, build, directory, group):
         self.cache, self.build, self.directory, self.group = cache, Path(build).resolve(), directory, group
         self.process = self.monitor = self.talk = self.talking = None
+        self.is_capturing = False
         self.capturing = None
 
     def __enter__(self):
@@ -141,11 +142,15 @@ class Machine:
         self.monitor.do("set_link", name=f"n{nic}", up=up)
 
     def capture(self, nic, name):
-        """All that passes the wire at a NIC, in a file of the directory, until end_capture()."""
+        """All that passes the wire at a NIC, in a file of the directory, until end_capture(), or the next."""
+        if self.is_capturing:  # a case that failed has left it
+            self.end_capture()
+        self.is_capturing = True
         self.monitor.do("object-add", **{"qom-type": "filter-dump", "id": "dump", "netdev": f"n{nic}",
                                          "file": str(self.directory / name)})
 
     def end_capture(self):
+        self.is_capturing = False
         self.monitor.do("object-del", id="dump")
 
     def check(self, name, vlan):
