@@ -8,6 +8,7 @@ static constexpr Duration connect_pause = milliseconds(1);  // until a port may 
 
 Load::Load(const Plan& plan, double cycles_per_second, Options options)
     : closes_each_(plan.closes_each()),
+      without_answer_(std::min(milliseconds(1500), Duration{plan.connect_timeout.ns * 3 / 4})),
       limit_(plan.requests != 0 ? plan.core_share.of(plan.requests) : UINT64_MAX),
       options_(options),
       scale_(cycles_per_second),
@@ -22,10 +23,9 @@ Load::Load(const Plan& plan, double cycles_per_second, Options options)
 void Load::stop() {
   if (stopped_) return;
   stopped_ = true;
-  constexpr uint64_t patience_ns = 1'500'000'000;
   uint64_t now = read_cycles();
   for (const Lane& lane : lanes_)
-    if (lane.phase == Phase::connecting && scale_.ns(now - lane.since) > patience_ns)
+    if (lane.phase == Phase::connecting && scale_.ns(now - lane.since) > without_answer_.ns)
       ++tally_.errors.timed_out;
 }
 

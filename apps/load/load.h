@@ -118,6 +118,7 @@ class Load {
   static uint64_t longest_queue(const Plan& plan) { return plan.config.tcp.rto_min.ns / 4; }
 
   const bool closes_each_;
+  const Duration without_answer_;  // a connect that has waited for longer at the end has timed out
   const uint64_t limit_;  // requests, or connections if each has one
   const Options options_;
   const CycleScale scale_;

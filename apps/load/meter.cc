@@ -81,11 +81,21 @@ Meter::Reading Meter::read() const {
   return now;
 }
 
-// An lcore's work is that of a core of one end, or of both.
-// At the begin and the end only: a driver may ask its hardware.
-void Meter::read_ports(Reading& now) const {
-  if (ends_.client != nullptr) now.client_port = ends_.client->port_counters();
-  if (ends_.server != nullptr) now.server_port = ends_.server->port_counters();
+// What was counted most: a driver may forget when its peer goes (net_memif).
+static void keep_most(Endpoint::PortCounters& most, const Endpoint::PortCounters& now) {
+  using Counters = Endpoint::PortCounters;
+  for (uint64_t Counters::* one : {&Counters::rx_packets, &Counters::rx_bytes, &Counters::tx_packets, &Counters::tx_bytes,
+                                   &Counters::rx_missed, &Counters::rx_no_buffer, &Counters::rx_errors, &Counters::tx_errors,
+                                   &Counters::tx_refused})
+    most.*one = std::max(most.*one, now.*one);
+}
+
+// Once a second: a driver may ask its hardware.
+void Meter::read_ports(Reading& now) {
+  if (ends_.client != nullptr) keep_most(client_port_, ends_.client->port_counters());
+  if (ends_.server != nullptr) keep_most(server_port_, ends_.server->port_counters());
+  now.client_port = client_port_;
+  now.server_port = server_port_;
 }
 
 void Meter::note_turn(Reading& now, const Endpoint::Load& load) {
@@ -94,6 +104,7 @@ void Meter::note_turn(Reading& now, const Endpoint::Load& load) {
   now.longest_turn_off_cpu = load.longest_turn_off_cpu;
 }
 
+// An lcore's work is that of a core of one end, or of both.
 void Meter::read_work(Reading& now) const {
   bool shared = ends_.client != nullptr && ends_.server != nullptr && !plan_.apart;
   if (ends_.client != nullptr)
@@ -149,6 +160,7 @@ void Meter::begin(uint64_t cycles) {
 
 const Row& Meter::second() {
   Reading now = read();
+  read_ports(now);
   double time = std::max(seconds_between(last_, now), 1e-9);
   auto rate = [&](uint64_t from, uint64_t to) { return static_cast<double>(to - from) / time; };
   Row row;
@@ -270,7 +282,7 @@ std::vector<Nic> Meter::nics() const {
   std::vector<Nic> out;
   auto add = [&](const char* end, const Endpoint::PortCounters& from, const Endpoint::PortCounters& to) {
     out.push_back({.end = end, .all = to});
-    add_rates(out.back(), from, to, seconds());
+    add_rates(out.back(), from, to, active_seconds());
   };
   if (ends_.client != nullptr) add("client", first_.client_port, end_.client_port);
   if (ends_.server != nullptr) add("server", first_.server_port, end_.server_port);

@@ -141,7 +141,7 @@ class Meter {
   };
   Reading read() const;
   void read_work(Reading& now) const;
-  void read_ports(Reading& now) const;
+  void read_ports(Reading& now);
   static void note_turn(Reading& now, const Endpoint::Load& load);
   double seconds_between(const Reading& from, const Reading& to) const;
   Histogram all_latencies() const;
@@ -152,6 +152,7 @@ class Meter {
   const Plan& plan_;
   const Ends ends_;
   Reading first_, last_, end_;
+  Endpoint::PortCounters client_port_{}, server_port_{};  // as far as they were seen
   const double cycles_per_second_;
   Histogram before_;  // all latencies until the last row
   Histogram warmup_, connect_warmup_;  // and until the begin

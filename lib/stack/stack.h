@@ -81,7 +81,7 @@ class Stack;
 
 // Everything a stack holds may be released in one turn, and all that came in during it.
 constexpr uint32_t release_capacity(const Config& config) {
-  return config.held_limit * 5 / 4 + config.max_connections * Request::max_slices + limits::rx_burst + limits::requests_per_turn * Request::max_slices * 4;
+  return config.held_limit * 3 / 2 + config.max_connections * Request::max_slices + limits::rx_burst + limits::requests_per_turn * Request::max_slices * 4;
 }
 
 // The bytes that a stack of this configuration lives in. Aligned to a cache line.

@@ -53,8 +53,8 @@ struct Context {
   // Law 8: what is held is bounded in buffers. Received packets (queued, or lent to the application) and the
   // application's own slices to send have a half of `held_limit` each, so that neither side's shortage can stop the other:
   // two hosts that both have too much to send still receive. Peers that do not read keep their share for as long as
-  // they like. So that they cannot stop the others, a connection with nothing queued may always queue one request, and a
-  // connection that holds nothing received may use another quarter.
+  // they like. So that they cannot stop the others, a connection with nothing queued may always queue one request, and there
+  // is a reserve for receiving (may_use_reserve).
   uint32_t held_limit = 0;
   uint32_t received_held = 0;
   uint32_t own_slices = 0;
@@ -139,10 +139,15 @@ struct Context {
     // At most three times what is left for all others: one peer does not take it all.
     return received_held < held_limit / 4 && tcb.out_count < 3 * (held_limit / 4 - received_held);
   }
-  bool may_open_window() const { return received_held < held_limit * 3 / 8; }
-  bool may_take_text(const Tcb& tcb) const {
-    return received_held < held_limit / 2 || (tcb.charged_packets == 0 && received_held < held_limit * 3 / 4);
+  // The quarter behind that: for connections that get on, as long as they hold less than what is left of it. A peer that does
+  // not take what it is sent (persist, or an RTO that is backed off) gets none of it but for its first packet.
+  bool may_use_reserve(const Tcb& tcb) const {
+    if (tcb.charged_packets == 0) return received_held < held_limit / 8 * 7;
+    bool stuck = tcb.timer == Tcb::Timer::persist || tcb.backoff != 0;
+    return !stuck && received_held + tcb.charged_packets < held_limit / 4 * 3;
   }
+  bool may_open_window(const Tcb& tcb) const { return received_held < held_limit * 3 / 8 || may_use_reserve(tcb); }
+  bool may_take_text(const Tcb& tcb) const { return received_held < held_limit / 2 || may_use_reserve(tcb); }
   bool may_queue_own(const Tcb& tcb, uint32_t slices) const {
     return own_slices + slices <= held_limit / 2 || tcb.send_head == no_index;
   }
@@ -150,7 +155,7 @@ struct Context {
   bool has_room_again(const Tcb& tcb) const { return may_queue_own(tcb, held_limit / 16); }
   // Nodes for all of that.
   static uint32_t nodes_for(uint32_t held_limit, uint32_t connections) {
-    return held_limit / 2 + held_limit * 3 / 4 + connections * Request::max_slices;
+    return held_limit / 2 + held_limit + connections * Request::max_slices;
   }
 
   // Gives a slice back to whom it came from: the packet to its pool, its bytes to the window that they were charged to.
@@ -213,7 +218,7 @@ inline uint32_t least_opening(const Tcb& tcb) {
 // Would a window update open the peer's window by something worth a packet? (RFC9293-MUST-39)
 inline bool window_update_due(const Context& cx, const Tcb& tcb) {
   if (!in(tcb.state, receiving) || tcb.is(app_closed)) return false;
-  if (!cx.may_open_window()) return false;
+  if (!cx.may_open_window(tcb)) return false;
   int32_t gain = wire::offset(tcb.rcv.adv, tcb.rcv.nxt + free_window(cx, tcb));
   uint32_t open = wire::distance(tcb.rcv.nxt, tcb.rcv.adv);
   if (gain <= 0) return false;

@@ -24,7 +24,7 @@ uint16_t offer_window(Context& cx, Tcb& tcb) {
   Seq edge = tcb.rcv.adv;
   // With a window that is far from shut any growth may ride along: no sender sees a silly window.
   bool wide = distance(tcb.rcv.nxt, edge) >= 2u * tcb.mss;
-  if (cx.may_open_window() && after(limit, edge) && (wide || distance(edge, limit) >= least_opening(tcb))) edge = limit;
+  if (cx.may_open_window(tcb) && after(limit, edge) && (wide || distance(edge, limit) >= least_opening(tcb))) edge = limit;
   uint32_t window = distance(tcb.rcv.nxt, edge);
   uint32_t unit = (1u << tcb.rcv_wscale) - 1;
   uint32_t field = (window + unit) >> tcb.rcv_wscale;

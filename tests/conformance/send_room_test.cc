@@ -161,18 +161,50 @@ TEST(SendRoom, TextRefusedInSynSentWakesNobody) {
   drain(net);
 }
 
-// The receiving twin: peers whose text is not taken.
-TEST(ReceiveRoom, AConnectionThatHoldsNothingTakesTextFromAQuarterOfItsOwn) {
+// The receiving twin: peers that shut their windows and go on sending, to an application that sends their text back.
+TEST(ReceiveRoom, ConnectionsThatGetOnHaveAReserve) {
   Net net{small};
   net.listen();
   net.keep = true;  // the application gives nothing back
   for (uint16_t i = 0; i < 4; ++i) {
+    ConnectionId id = shut_peer(net, static_cast<uint16_t>(6000 + i));
+    net.call(send_to(net, id, "x"));
+    Peer peer = peer_at(net, static_cast<uint16_t>(6000 + i));
+    for (uint32_t n = 0; n < share / 4 + 1; ++n) net.in(peer, A(1 + n, 1, 1).win(0));
+  }
+  EXPECT_EQ(net.counter(Count::drop_no_memory), 4u);
+  net.keep = false;
+  net.drop_sent();
+  net.received.clear();
+  net.peer.port = 7000;
+  net.in(S(0).mss(1460));
+  net.in(A(1, 1));
+  net.expect_event(Event::accepted);
+  constexpr uint32_t rounds = 40;  // far more than a window
+  for (uint32_t at = 1; at < rounds * 4000; at += 4000) {
+    net.burst({A(at, 1, 1000), A(at + 1000, 1, 1000), A(at + 2000, 1, 1000), A(at + 3000, 1, 1000)});
+    net.advance(milliseconds(50));
+  }
+  EXPECT_EQ(net.received.size(), rounds * 4000);
+  EXPECT_EQ(net.counter(Count::drop_no_memory), 4u);
+  ASSERT_FALSE(net.sent.empty());
+  EXPECT_GT(net.sent.back().seg.window.value_or(0), 60'000);
+  net.drop_sent();
+  net.recycle_all();
+  drain(net);
+}
+
+TEST(ReceiveRoom, AConnectionThatHoldsNothingHasAPlaceEvenThen) {
+  Net net{small};
+  net.listen();
+  net.keep = true;
+  for (uint16_t i = 0; i < 8; ++i) {  // an application that reads nothing takes the reserve, too
     Peer peer = peer_at(net, static_cast<uint16_t>(6000 + i));
     net.in(peer, S(0).mss(1460));
     net.in(peer, A(1, 1));
-    for (uint32_t n = 0; n < share / 4 + 1; ++n) net.in(peer, A(1 + n, 1, 1));
+    for (uint32_t n = 0; n < share; ++n) net.in(peer, A(1 + n, 1, 1));
   }
-  EXPECT_EQ(net.counter(Count::drop_no_memory), 4u);
+  EXPECT_GT(net.counter(Count::drop_no_memory), 0u);
   net.received.clear();
   net.keep = false;
   Peer other = peer_at(net, 7000);

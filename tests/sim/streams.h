@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/pool.h"
 #include "millrace/packet.h"
 #include "tests/sim/plan.h"
 #include "wire/seq.h"
