@@ -52,7 +52,6 @@ constexpr Unused all[] = {
      "goes with workloads rps, cps, hold and http, and with protocol request"},
     {"load.direction", [](const Plan& p) { return p.workload != Workload::stream; }, "goes with workload stream"},
     {"load.every", [](const Plan& p) { return p.workload != Workload::hold; }, "goes with workload hold"},
-    {"load.connect_timeout", [](const Plan& p) { return p.closes_each() && !p.doctor; }, "goes with kept connections"},
     {"load.hgrm", [](const Plan& p) { return p.workload == Workload::stream; }, "a stream has no latencies"},
     {"server.directory", serves_no_files, "goes with http"},
     {"server.stall_after", [](const Plan& p) { return p.server.stall.ns == 0; }, "goes with --stall"},

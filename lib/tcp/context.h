@@ -146,7 +146,8 @@ struct Context {
     bool stuck = tcb.timer == Tcb::Timer::persist || tcb.backoff != 0;
     return !stuck && received_held + tcb.charged_packets < held_limit / 4 * 3;
   }
-  bool may_open_window(const Tcb& tcb) const { return received_held < held_limit * 3 / 8 || may_use_reserve(tcb); }
+  bool has_plenty() const { return received_held < held_limit * 3 / 8; }
+  bool may_open_window(const Tcb& tcb) const { return has_plenty() || may_use_reserve(tcb); }
   bool may_take_text(const Tcb& tcb) const { return received_held < held_limit / 2 || may_use_reserve(tcb); }
   bool may_queue_own(const Tcb& tcb, uint32_t slices) const {
     return own_slices + slices <= held_limit / 2 || tcb.send_head == no_index;

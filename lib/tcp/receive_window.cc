@@ -79,7 +79,7 @@ void receive_round(Context& cx, Tcb& tcb, const wire::Segment& seg) {
   uint32_t ahead = rate > grow.rate + grow.rate / 4 ? 4 : 2;
   grow.rate = rate;
   uint64_t wanted = uint64_t{ahead} * rate + 16 * tcb.mss;
-  if (wanted > tcb.receive_buffer && cx.may_open_window(tcb))
+  if (wanted > tcb.receive_buffer && cx.has_plenty())
     tcb.receive_buffer = static_cast<uint32_t>(std::min<uint64_t>(wanted, most));
   begin_round(cx, tcb);
 }

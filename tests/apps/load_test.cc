@@ -332,7 +332,6 @@ TEST(LoadWrongUse, flags_that_would_do_nothing) {
       {"pair --workload http --request-size 100", "--request-size: goes with workloads"},
       {"pair --every 10s", "--every: goes with workload hold"},
       {"pair --direction send", "--direction: goes with workload stream"},
-      {"pair --workload cps --connect-timeout 2s", "--connect-timeout: goes with kept connections"},
       {"pair --stall-after 2s", "--stall-after: goes with --stall"},
       {"pair --directory /", "--directory: goes with http"},
       {"pair --software-vlan", "--software-vlan: goes with --vlan"},

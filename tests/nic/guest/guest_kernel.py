@@ -41,7 +41,7 @@ def kernel_server(world):
     directory = Path(tempfile.mkdtemp())
     with Nginx(directory, 8080), near(
             "load", "client", "--workload", "http", "--url", f"http://{KERNEL_ADDRESS}:8080/file", "--response-size", 1000,
-            "--close", "--connections", 32, "--requests", 1000, "--cores", CORES, *PATIENT) as ours:
+            "--close", "--connections", 32, "--requests", 1000, "--cores", CORES, "--connect-timeout", "30s", *PATIENT) as ours:
         result = ours.ended(150)
     world.note(figures(result))
     demand_clean(result, "client")

@@ -84,9 +84,8 @@ def server(*words):
 
 
 def client(*words):
-    kept = [] if "cps" in words else ["--connect-timeout", "30s"]
-    return Program("load", nics.LEFT, "client", "--address", f"{CLIENT}/24", "--to", f"{SERVER}:{PORT}", "--lcore", 1, *kept,
-                   *words)
+    return Program("load", nics.LEFT, "client", "--address", f"{CLIENT}/24", "--to", f"{SERVER}:{PORT}", "--lcore", 1,
+                   "--connect-timeout", "30s", *words)
 
 
 def near(name, *words):
