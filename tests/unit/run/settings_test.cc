@@ -68,7 +68,7 @@ TEST(Settings, with_a_prefix_of_32_the_gateway_may_be_any_on_the_link) {
   }
   config.prefix_length = 24;
   config.gateway = ipv4(10, 9, 0, 255);
-  EXPECT_TRUE(contains(refusal(config), "no address that a gateway may have"));
+  EXPECT_TRUE(contains(refusal(config), "is the broadcast address"));
 }
 
 TEST(Settings, the_kernels_end_of_a_tap_is_the_gateway_or_a_free_address) {
