@@ -141,6 +141,8 @@ void path_mtu_timeout(Context& cx, Tcb& tcb) {
   tcb.path_mtu = 0;
   if (!in(tcb.state, synchronized)) return;
   set_mss(tcb);
+  // Less than a segment would wait for more that never comes: nothing is in flight whose ACK would open cwnd.
+  tcb.cwnd = std::max<uint32_t>(tcb.cwnd, tcb.mss);
   cx.count(Count::path_mtu_raised);
 }
 
