@@ -111,6 +111,20 @@ TEST_F(PathMtu, ARouterThatNamesNoMtuMeansTheNextPlateau) {
   acknowledge_all();
 }
 
+// RFC5681-3.1b: cwnd holds a segment at least, also when segments become longer; less would wait for ever
+TEST_F(PathMtu, CwndHoldsALongerSegment) {
+  net.established_passive();
+  bulk();
+  too_big(flight[0], 600);
+  net.drop_sent();
+  acknowledge_all();
+  net.tcb().cwnd = net.tcb().mss;  // as after a timeout
+  net.advance(seconds(602));
+  ASSERT_EQ(net.tcb().mss, 1460);
+  net.send(3000);
+  net.expect(A(14601, 1, 1460));
+}
+
 // RFC1191-3c: not below min_path_mtu at once, so that a forged error makes nobody send crumbs
 TEST_F(PathMtu, NobodyMakesUsSendCrumbs) {
   net.established_passive();
